@@ -1,0 +1,3 @@
+//! The `tollgate` executable.
+
+fn main() {}
