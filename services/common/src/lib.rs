@@ -1,1 +1,19 @@
-//! common
+//! Words every role shares: ids, money, time, errors, configuration, telemetry, secrets, mail, paging.
+//!
+//! Owns no business rule and knows no role, store or API.
+
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod id;
+pub mod mail;
+pub mod money;
+pub mod page;
+pub mod problem;
+pub mod secret;
+pub mod telemetry;
+pub mod vault;
+
+pub use clock::Clock;
+pub use error::{Code, Error, FieldError, Result};
+pub use page::{Page, PageArgs};

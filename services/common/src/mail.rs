@@ -1,0 +1,84 @@
+//! Sending mail: over SMTP in production, into files in the embedded default.
+//!
+//! Owns the transport alone; texts belong to the role that sends them.
+
+use std::path::{Path, PathBuf};
+
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::AsyncSmtpTransport;
+use lettre::{AsyncFileTransport, AsyncTransport, Tokio1Executor};
+
+use crate::error::{Error, Result};
+
+/// A plain-text mail.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// Receiver's address.
+    pub to: String,
+    /// Subject line.
+    pub subject: String,
+    /// Text body.
+    pub body: String,
+}
+
+/// Where mail goes.
+#[derive(Debug, Clone)]
+pub enum Mailer {
+    /// A mail server.
+    Smtp {
+        /// The pooled connection.
+        transport: AsyncSmtpTransport<Tokio1Executor>,
+        /// Sender of every mail.
+        from: Mailbox,
+    },
+    /// One `.eml` file per mail in a directory.
+    Files {
+        /// The directory; made when the first mail is sent.
+        directory: PathBuf,
+        /// Sender of every mail.
+        from: Mailbox,
+    },
+}
+
+impl Mailer {
+    /// A mailer over SMTP; `url` as lettre reads it, for example `smtps://user:pass@mail.example.com`.
+    pub fn smtp(url: &str, from: &str) -> Result<Self> {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
+            .map_err(|error| Error::invalid("mail.url", error.to_string()))?
+            .build();
+        Ok(Self::Smtp { transport, from: mailbox("mail.from", from)? })
+    }
+
+    /// A mailer that writes files.
+    pub fn files(directory: &Path, from: &str) -> Result<Self> {
+        Ok(Self::Files { directory: directory.to_owned(), from: mailbox("mail.from", from)? })
+    }
+
+    /// Sends one mail. The caller decides whether a failure matters.
+    pub async fn send(&self, mail: Mail) -> Result<()> {
+        let (Self::Smtp { from, .. } | Self::Files { from, .. }) = self;
+        let message = Message::builder()
+            .from(from.clone())
+            .to(mailbox("email", &mail.to)?)
+            .subject(mail.subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(mail.body)
+            .map_err(Error::internal)?;
+        match self {
+            Self::Smtp { transport, .. } => {
+                transport.send(message).await.map_err(|error| Error::unavailable("the mail server", error))?;
+            }
+            Self::Files { directory, .. } => {
+                tokio::fs::create_dir_all(directory).await.map_err(Error::internal)?;
+                let transport = AsyncFileTransport::<Tokio1Executor>::new(directory);
+                transport.send(message).await.map_err(Error::internal)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mailbox(field: &str, address: &str) -> Result<Mailbox> {
+    address.parse().map_err(|_| Error::invalid(field, "is not an e-mail address"))
+}
