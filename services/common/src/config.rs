@@ -42,7 +42,8 @@ pub fn load<T: DeserializeOwned>(
         let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
         set(&mut merged, &keys, value);
     }
-    T::deserialize(Value::Table(merged)).map_err(|error| ConfigError::one(error.to_string().trim().to_owned()))
+    T::deserialize(Value::Table(merged))
+        .map_err(|error| ConfigError::one(error.to_string().trim().to_owned()))
 }
 
 fn parse(name: &str, text: &str) -> Result<Table, ConfigError> {
@@ -108,8 +109,10 @@ mod tests {
 
     #[test]
     fn a_variable_wins_over_the_file_and_the_file_over_the_defaults() {
-        let environment = env(&[("TOLLGATE__GATEWAY__NAME", "42"), ("TOLLGATE__GATEWAY__ALLOW", "[\"x\"]"), ("HOME", "/")]);
-        let config: Config = load(DEFAULTS, Some(("f", "[gateway]\nport = 2\nname = \"b\"")), &environment).unwrap();
+        let environment =
+            env(&[("TOLLGATE__GATEWAY__NAME", "42"), ("TOLLGATE__GATEWAY__ALLOW", "[\"x\"]"), ("HOME", "/")]);
+        let config: Config =
+            load(DEFAULTS, Some(("f", "[gateway]\nport = 2\nname = \"b\"")), &environment).unwrap();
         assert_eq!(config.gateway, Section { port: 2, name: "42".into(), allow: vec!["x".into()] });
     }
 

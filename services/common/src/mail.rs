@@ -67,7 +67,10 @@ impl Mailer {
             .map_err(Error::internal)?;
         match self {
             Self::Smtp { transport, .. } => {
-                transport.send(message).await.map_err(|error| Error::unavailable("the mail server", error))?;
+                transport
+                    .send(message)
+                    .await
+                    .map_err(|error| Error::unavailable("the mail server", error))?;
             }
             Self::Files { directory, .. } => {
                 tokio::fs::create_dir_all(directory).await.map_err(Error::internal)?;

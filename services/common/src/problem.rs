@@ -39,7 +39,9 @@ impl Problem {
             Code::Internal | Code::Unavailable | Code::Timeout => {
                 tracing::error!(%request_id, code = error.code.as_str(), reason = %error.reason, cause = error.cause, "request failed");
             }
-            _ => tracing::debug!(%request_id, code = error.code.as_str(), reason = %error.reason, "request refused"),
+            _ => {
+                tracing::debug!(%request_id, code = error.code.as_str(), reason = %error.reason, "request refused")
+            }
         }
         Self { error, request_id }
     }

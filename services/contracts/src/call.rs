@@ -1,0 +1,99 @@
+//! The shape of a call between roles.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::access::Access;
+
+/// One operation of a role. The struct is the request.
+///
+/// Every call may be delivered more than once; its handler makes a repeat harmless.
+pub trait Call: Serialize + DeserializeOwned + Send + 'static {
+    /// The answer.
+    type Output: Serialize + DeserializeOwned + Send + 'static;
+    /// The role that answers.
+    const ROLE: Role;
+    /// Name in `POST /internal/{role}/{name}`: snake_case, unique within the role.
+    const NAME: &'static str;
+    /// Who may make the call. Checked before the handler runs, on both wirings.
+    const ACCESS: Access;
+}
+
+/// Declares [`Call`] for a request struct: `call!(CreateToken => CreatedToken, Tenants, Tenant(TokensWrite));`
+#[macro_export]
+macro_rules! call {
+    ($request:ident => $output:ty, $role:ident, Tenant($permission:ident)) => {
+        $crate::call!(@ $request, $output, $role, $crate::Access::Tenant($crate::Permission::$permission));
+    };
+    ($request:ident => $output:ty, $role:ident, $access:ident) => {
+        $crate::call!(@ $request, $output, $role, $crate::Access::$access);
+    };
+    (@ $request:ident, $output:ty, $role:ident, $access:expr) => {
+        impl $crate::Call for $request {
+            type Output = $output;
+            const ROLE: $crate::Role = $crate::Role::$role;
+            const NAME: &'static str = stringify!($request);
+            const ACCESS: $crate::Access = $access;
+        }
+    };
+}
+
+/// A part of Tollgate that can run as its own process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The data plane.
+    Gateway,
+    /// Tenants, members, credentials, sessions, tokens.
+    Tenants,
+    /// API documents, deployments, stages.
+    Apis,
+    /// Keys, usage plans, leases, usage.
+    Metering,
+    /// Products, plans, subscriptions.
+    Billing,
+    /// App developers and their portal.
+    Portal,
+    /// The provider's edge: GraphQL and dashboard.
+    Admin,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 7] =
+        [Self::Gateway, Self::Tenants, Self::Apis, Self::Metering, Self::Billing, Self::Portal, Self::Admin];
+
+    /// The name on the command line, in configuration and in paths.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Tenants => "tenants",
+            Self::Apis => "apis",
+            Self::Metering => "metering",
+            Self::Billing => "billing",
+            Self::Portal => "portal",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|role| role.as_str() == text);
+        found.ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|role| role.as_str()).collect();
+            format!("no role {text}; the roles are {}", names.join(", "))
+        })
+    }
+}

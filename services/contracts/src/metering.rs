@@ -1,0 +1,518 @@
+//! Calls of the role `metering`: API keys, usage plans, usage queries, and the stream gateways follow.
+//!
+//! Records, batches and leases have modules of their own.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use common::id::{ApiId, KeyId, PlanId, RequestId, SubscriptionId, TenantId, UsagePlanId};
+use common::{Page, PageArgs};
+use serde::{Deserialize, Serialize};
+
+use crate::call;
+use crate::stream::{Changes, Follow, Liveness};
+
+/// A token bucket, as API Gateway defines it: one token per request.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Throttle {
+    /// Tokens added per second; more than 0.
+    pub rate_limit: f64,
+    /// Size of the bucket; at least 1.
+    pub burst_limit: u32,
+}
+
+/// A hard bound on units per period and key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quota {
+    /// Units per period; at least 1.
+    pub limit: u64,
+    /// The period, in UTC.
+    pub period: Period,
+    /// Units taken off the limit in a key's first period (`API_QuotaSettings` of API Gateway).
+    #[serde(default)]
+    pub offset: u64,
+}
+
+/// A calendar period in UTC; weeks start on Monday.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Period {
+    /// From midnight to midnight.
+    Day,
+    /// From Monday to Monday.
+    Week,
+    /// From the first to the first.
+    Month,
+}
+
+/// A stage that a usage plan opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlanStage {
+    /// The API.
+    pub api_id: ApiId,
+    /// The stage's name.
+    pub stage: String,
+    /// Tighter throttles per method, by `{resource path}/{VERB}`: at most 20 (limits.md of the API Gateway guide).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub throttle: BTreeMap<String, Throttle>,
+}
+
+/// What happens to calls while metering cannot be asked or the spool is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DegradedMode {
+    /// Refuse with 503.
+    #[default]
+    Refuse,
+    /// Serve, and mark the record: outside the quota's guarantee.
+    ServeAndMark,
+}
+
+/// Limits and the stages they hold for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UsagePlan {
+    /// Its id.
+    pub id: UsagePlanId,
+    /// Name on screen.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Throttle of each key.
+    pub throttle: Option<Throttle>,
+    /// Quota of each key.
+    pub quota: Option<Quota>,
+    /// The stages it opens.
+    pub stages: Vec<PlanStage>,
+    /// What happens when metering cannot be asked.
+    pub degraded: DegradedMode,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Makes a usage plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CreateUsagePlan {
+    /// 1 to 255 characters.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Throttle of each key.
+    pub throttle: Option<Throttle>,
+    /// Quota of each key.
+    pub quota: Option<Quota>,
+    /// The stages it opens; each must exist.
+    pub stages: Vec<PlanStage>,
+    /// What happens when metering cannot be asked.
+    #[serde(default)]
+    pub degraded: DegradedMode,
+}
+call!(CreateUsagePlan => SavedUsagePlan, Metering, Tenant(UsagePlansWrite));
+
+/// A usage plan after a change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SavedUsagePlan {
+    /// The plan.
+    pub usage_plan: UsagePlan,
+    /// Whether every gateway enforces it already.
+    pub liveness: Liveness,
+}
+
+/// Replaces a usage plan's content.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UpdateUsagePlan {
+    /// The plan.
+    pub id: UsagePlanId,
+    /// Its new content.
+    pub content: CreateUsagePlan,
+}
+call!(UpdateUsagePlan => SavedUsagePlan, Metering, Tenant(UsagePlansWrite));
+
+/// Removes a usage plan that no key uses.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeleteUsagePlan {
+    /// The plan.
+    pub id: UsagePlanId,
+}
+call!(DeleteUsagePlan => Liveness, Metering, Tenant(UsagePlansWrite));
+
+/// One usage plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GetUsagePlan {
+    /// The plan.
+    pub id: UsagePlanId,
+}
+call!(GetUsagePlan => UsagePlan, Metering, Tenant(UsagePlansRead));
+
+/// The organization's usage plans, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListUsagePlans {
+    /// Which page.
+    pub page: PageArgs,
+}
+call!(ListUsagePlans => Page<UsagePlan>, Metering, Tenant(UsagePlansRead));
+
+/// A key without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Its id; rotation keeps it.
+    pub id: KeyId,
+    /// What its owner calls it.
+    pub name: String,
+    /// First characters of the value, to recognise it by.
+    pub prefix: String,
+    /// Whether calls with it are admitted.
+    pub enabled: bool,
+    /// Set when it was revoked: it can never be enabled again.
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// When it ends by itself; absent = never.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The usage plans it may use, at most 10, at most one per stage.
+    pub usage_plans: Vec<UsagePlanId>,
+    /// The subscription that carries it; absent for keys that stand alone.
+    pub subscription: Option<SubscriptionId>,
+    /// The plan sold with that subscription.
+    pub plan: Option<PlanId>,
+    /// Until when the value before the last rotation is admitted too.
+    pub previous_until: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Makes a key, or finds the one made before with the same `id`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CreateApiKey {
+    /// The id to use, so that a repeat finds the key; absent = a new one.
+    pub id: Option<KeyId>,
+    /// At most 1024 characters.
+    pub name: String,
+    /// A value brought along: 20 to 128 letters, digits, `_` and `-`, unknown so far; absent = made by us.
+    pub value: Option<String>,
+    /// Whether calls are admitted.
+    pub enabled: bool,
+    /// Usage plans it may use.
+    pub usage_plans: Vec<UsagePlanId>,
+    /// The subscription that carries it.
+    pub subscription: Option<SubscriptionId>,
+    /// The plan sold with it.
+    pub plan: Option<PlanId>,
+    /// When it ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Keep no copy of the value: it is shown in this answer and never again.
+    pub shown_once: bool,
+}
+call!(CreateApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+
+/// A key after a change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SavedApiKey {
+    /// The key.
+    pub api_key: ApiKey,
+    /// The value: after making and rotating it, if it may still be shown.
+    pub value: Option<String>,
+    /// Whether every gateway knows it already.
+    pub liveness: Liveness,
+}
+
+/// Changes a key; absent fields stay as they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UpdateApiKey {
+    /// The key.
+    pub id: KeyId,
+    /// New name.
+    pub name: Option<String>,
+    /// Whether calls are admitted.
+    pub enabled: Option<bool>,
+    /// All usage plans, replacing the old ones.
+    pub usage_plans: Option<Vec<UsagePlanId>>,
+    /// The plan sold with it.
+    pub plan: Option<PlanId>,
+}
+call!(UpdateApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+
+/// Gives a key a new value; id, plans and usage stay. The old value is admitted for the grace time and refused from
+/// its exact end on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RotateApiKey {
+    /// The key.
+    pub id: KeyId,
+    /// Seconds for which the old value stays valid: 0 to 2,592,000 (30 days).
+    pub grace_seconds: u32,
+    /// The new value; absent = made by us.
+    pub value: Option<String>,
+}
+call!(RotateApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+
+/// Ends a key for good; calls with it are refused within a second.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RevokeApiKey {
+    /// The key.
+    pub id: KeyId,
+}
+call!(RevokeApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+
+/// One key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GetApiKey {
+    /// The key.
+    pub id: KeyId,
+}
+call!(GetApiKey => ApiKey, Metering, Tenant(KeysRead));
+
+/// The organization's keys, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListApiKeys {
+    /// Which page.
+    pub page: PageArgs,
+    /// Only those of this usage plan.
+    pub usage_plan: Option<UsagePlanId>,
+    /// Only those of this subscription.
+    pub subscription: Option<SubscriptionId>,
+}
+call!(ListApiKeys => Page<ApiKey>, Metering, Tenant(KeysRead));
+
+/// The value of a key from the vault.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RevealApiKey {
+    /// The key.
+    pub id: KeyId,
+}
+call!(RevealApiKey => String, Metering, Tenant(KeysReveal));
+
+/// How much of a key's quota is used in the current period, per usage plan with a quota.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GetQuotaStatus {
+    /// The key.
+    pub id: KeyId,
+}
+call!(GetQuotaStatus => Vec<QuotaStatus>, Metering, Tenant(UsageRead));
+
+/// A key's standing under one quota.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaStatus {
+    /// The usage plan.
+    pub usage_plan: UsagePlanId,
+    /// Units allowed in this period.
+    pub limit: u64,
+    /// Units settled.
+    pub settled: u64,
+    /// Units in leases that gateways hold: spent in part.
+    pub leased: u64,
+    /// Start of the period.
+    pub period_start: DateTime<Utc>,
+    /// Its end: the next period's start.
+    pub period_end: DateTime<Utc>,
+}
+
+/// One dimension of usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageDimension {
+    /// API id.
+    Api,
+    /// Stage name.
+    Stage,
+    /// `VERB /resource/path`.
+    Method,
+    /// Key id.
+    Key,
+    /// Usage plan id.
+    UsagePlan,
+    /// Sold plan id.
+    Plan,
+    /// Subscription id.
+    Subscription,
+    /// `2xx`, `4xx`, ...
+    StatusClass,
+}
+
+/// Width of a row of usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageStep {
+    /// A minute.
+    Minute,
+    /// An hour.
+    Hour,
+    /// A UTC day.
+    Day,
+    /// The whole range in one row.
+    Total,
+}
+
+/// Sums over the records of `[from, to)`. Bounds are widened to whole minutes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryUsage {
+    /// Start, inclusive.
+    pub from: DateTime<Utc>,
+    /// End, exclusive; at most 400 days after `from`, at most 20,000 rows.
+    pub to: DateTime<Utc>,
+    /// Width of a row.
+    pub step: UsageStep,
+    /// What to group by: at most 4.
+    pub group_by: Vec<UsageDimension>,
+    /// Values to keep, per dimension.
+    pub filter: BTreeMap<UsageDimension, Vec<String>>,
+}
+call!(QueryUsage => Usage, Metering, Tenant(UsageRead));
+
+/// Usage with its completeness.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Rows with calls in them, by time, then group.
+    pub rows: Vec<UsageRow>,
+    /// Everything up to here is counted, from every registered gateway.
+    pub as_of: DateTime<Utc>,
+    /// Whether `as_of` has reached the end of the range.
+    pub complete: bool,
+}
+
+/// Usage in one step and group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UsageRow {
+    /// Start of the step.
+    pub time: DateTime<Utc>,
+    /// Value per requested dimension; empty text where a record has none (no key, no plan).
+    pub group: BTreeMap<UsageDimension, String>,
+    /// Calls, refused ones included.
+    pub requests: u64,
+    /// Units that counted against quotas.
+    pub quota_units: u64,
+    /// Units that are billed.
+    pub billable_units: u64,
+    /// Bytes of request bodies.
+    pub bytes_in: u64,
+    /// Bytes of response bodies.
+    pub bytes_out: u64,
+    /// Median latency in milliseconds, within 2 %.
+    pub p50_ms: f64,
+    /// 95th percentile.
+    pub p95_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+}
+
+/// Single calls, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryRequestLog {
+    /// Only calls with this key.
+    pub key: Option<KeyId>,
+    /// Only this call.
+    pub request_id: Option<RequestId>,
+    /// Only calls to this API.
+    pub api: Option<ApiId>,
+    /// Only this status class: `2` for 2xx and so on.
+    pub status_class: Option<u8>,
+    /// Start, inclusive; absent = one day before `to`.
+    pub from: Option<DateTime<Utc>>,
+    /// End, exclusive; absent = now.
+    pub to: Option<DateTime<Utc>>,
+    /// Which page.
+    pub page: PageArgs,
+}
+call!(QueryRequestLog => Page<LoggedRequest>, Metering, Tenant(RequestLogRead));
+
+/// One call as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedRequest {
+    /// The call, as `x-amzn-RequestId` named it.
+    pub request_id: RequestId,
+    /// When it was admitted or refused.
+    pub time: DateTime<Utc>,
+    /// The API; absent when no API matched.
+    pub api: Option<ApiId>,
+    /// The stage.
+    pub stage: String,
+    /// Verb.
+    pub method: String,
+    /// Resource path that matched; empty when none did.
+    pub route: String,
+    /// Path as it was asked for, without the query.
+    pub path: String,
+    /// The key; absent when none was recognised.
+    pub key: Option<KeyId>,
+    /// The usage plan.
+    pub usage_plan: Option<UsagePlanId>,
+    /// Status sent to the client.
+    pub status: u16,
+    /// Stable name of the outcome, `ok` or the refusal's reason as in `x-tollgate-reason`.
+    pub reason: String,
+    /// Units that counted against the quota.
+    pub quota_units: u32,
+    /// Units that are billed.
+    pub billable_units: u32,
+    /// Milliseconds in the gateway, the backend included.
+    pub latency_ms: u32,
+    /// Milliseconds the backend took; 0 when it was not called.
+    pub upstream_ms: u32,
+    /// Bytes of the request body.
+    pub bytes_in: u64,
+    /// Bytes of the response body.
+    pub bytes_out: u64,
+    /// Client address.
+    pub client_ip: String,
+    /// Whether the gateway died during the call.
+    pub interrupted: bool,
+}
+
+/// A key or usage plan as a gateway needs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum AccessEntry {
+    /// A key. Change key: `key/{id}`.
+    Key(KeyEntry),
+    /// A usage plan. Change key: `usage_plan/{id}`.
+    UsagePlan(UsagePlanEntry),
+}
+
+/// A key as a gateway needs it. It never sees the value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyEntry {
+    /// Its id.
+    pub id: KeyId,
+    /// Its tenant: it opens this tenant's stages alone.
+    pub tenant: TenantId,
+    /// SHA-256 of the value, 64 hexadecimal digits.
+    pub sha256: String,
+    /// SHA-256 of the value before the last rotation and the instant from which it is refused.
+    pub previous: Option<(String, DateTime<Utc>)>,
+    /// Whether calls are admitted.
+    pub enabled: bool,
+    /// When it ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was made: its first quota period holds this instant.
+    pub created_at: DateTime<Utc>,
+    /// Usage plans it may use.
+    pub usage_plans: Vec<UsagePlanId>,
+    /// The subscription that carries it.
+    pub subscription: Option<SubscriptionId>,
+    /// The plan sold with it.
+    pub plan: Option<PlanId>,
+}
+
+/// A usage plan as a gateway needs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UsagePlanEntry {
+    /// Its id.
+    pub id: UsagePlanId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Throttle of each key.
+    pub throttle: Option<Throttle>,
+    /// Quota of each key.
+    pub quota: Option<Quota>,
+    /// The stages it opens.
+    pub stages: Vec<PlanStage>,
+    /// What happens when metering cannot be asked.
+    pub degraded: DegradedMode,
+}
+
+/// Follows keys and usage plans.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FollowAccess {
+    /// Where the follower stands.
+    pub follow: Follow,
+}
+call!(FollowAccess => Changes<AccessEntry>, Metering, Service);
