@@ -35,7 +35,7 @@ pub struct Follow {
     pub gateway: GatewayId,
     /// The revision it has applied: it enforces this one.
     pub applied: u64,
-    /// Most milliseconds to wait for a change when there is none: at most 20,000.
+    /// Most milliseconds to wait for a change when there is none: at most 5,000.
     pub wait_ms: u32,
 }
 

@@ -1,1 +1,12 @@
-//! database
+//! Relational stores of the roles: connections, tenant-scoped transactions, change streams.
+//!
+//! One database per role: a SQLite file in the embedded default, a PostgreSQL schema in production. Knows no table of a
+//! role beside the ones every role has.
+
+pub mod changes;
+pub mod connection;
+pub mod error;
+pub mod transaction;
+
+pub use connection::Database;
+pub use transaction::{SystemTx, TenantTx, Tx};

@@ -1,0 +1,14 @@
+//! Tables of the role `metering`.
+
+mod m20261122_000001_bookkeeping;
+
+use sea_orm_migration::prelude::*;
+
+/// The role's migrations, oldest first.
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261122_000001_bookkeeping::migration())]
+    }
+}
