@@ -8,8 +8,10 @@ pub mod billing;
 pub mod call;
 pub mod client;
 pub mod endpoints;
+pub mod lease;
 pub mod metering;
 pub mod portal;
+pub mod record;
 pub mod stream;
 pub mod tenants;
 
