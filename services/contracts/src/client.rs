@@ -1,7 +1,7 @@
 //! Reaching a role: in this process, or over HTTP with a service token.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,7 +29,7 @@ type Http = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Fu
 /// Calls roles, wherever they run. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    routes: Arc<BTreeMap<Role, Route>>,
+    routes: Arc<OnceLock<BTreeMap<Role, Route>>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,9 @@ impl ClientBuilder {
 
     /// The client.
     pub fn build(self) -> Client {
-        Client { routes: Arc::new(self.routes) }
+        let client = Client::unconnected();
+        client.connect(self);
+        client
     }
 }
 
@@ -86,9 +88,20 @@ impl Client {
         ClientBuilder::default()
     }
 
+    /// A client whose routes are known later: roles in one process call each other, so each is built with a client
+    /// before the others exist. Calls fail until [`Client::connect`].
+    pub fn unconnected() -> Self {
+        Self { routes: Arc::default() }
+    }
+
+    /// Sets the routes, once; later attempts change nothing.
+    pub fn connect(&self, builder: ClientBuilder) {
+        let _ = self.routes.set(builder.routes);
+    }
+
     /// Makes the call. Fails with `unavailable` when its role does not answer, `timeout` after 30 seconds.
     pub async fn call<C: Call>(&self, ctx: &Ctx, request: C) -> Result<C::Output> {
-        let Some(route) = self.routes.get(&C::ROLE) else {
+        let Some(route) = self.routes.get().and_then(|routes| routes.get(&C::ROLE)) else {
             return Err(Error::internal(format!("no route to role {}", C::ROLE)));
         };
         let body = serde_json::to_vec(&request).map_err(Error::internal)?;
