@@ -1,11 +1,16 @@
-//! An API as a document.
+//! An API as a document: its model, its paths compiled for matching, OpenAPI in and out, what a method calls.
+//!
+//! Pure: values in, values out. It knows no store, no clock, no network and nobody's secrets.
 
-use serde::{Deserialize, Serialize};
+pub mod input;
+pub mod integration;
+pub mod matcher;
+pub mod model;
+pub mod path;
+pub mod resolve;
+pub mod template;
 
-/// The document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Api {}
+pub use model::{Api, Edit, EditError, Problem, validate};
 
-/// One change of a document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Edit {}
+/// The most resources a document may have.
+pub const MAX_RESOURCES: usize = 10_000;
