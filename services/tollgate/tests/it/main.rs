@@ -1,0 +1,3 @@
+//! The whole: its structure, and the executable from outside.
+
+mod architecture;
