@@ -1,1 +1,3 @@
 //! metering
+
+pub mod domain;
