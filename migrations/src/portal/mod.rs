@@ -1,6 +1,7 @@
 //! Tables of the role `portal`.
 
 mod m20261122_000001_bookkeeping;
+mod m20261122_000002_developers;
 
 use sea_orm_migration::prelude::*;
 
@@ -9,6 +10,6 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_bookkeeping::migration())]
+        vec![Box::new(m20261122_000001_bookkeeping::migration()), Box::new(m20261122_000002_developers::migration())]
     }
 }

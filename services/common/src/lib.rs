@@ -2,6 +2,7 @@
 //!
 //! Owns no business rule and knows no role, store or API.
 
+pub mod attempts;
 pub mod clock;
 pub mod config;
 pub mod error;
@@ -9,6 +10,7 @@ pub mod id;
 pub mod mail;
 pub mod money;
 pub mod page;
+pub mod password;
 pub mod problem;
 pub mod secret;
 pub mod telemetry;

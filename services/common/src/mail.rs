@@ -82,6 +82,30 @@ impl Mailer {
     }
 }
 
+/// The address in the one form under which it is stored and compared: trimmed, lower case. Fails when it is none, or
+/// longer than 254 characters (RFC 5321, 4.5.3.1.3).
+pub fn normalize_address(field: &str, text: &str) -> Result<String> {
+    let address = text.trim().to_lowercase();
+    if address.len() > 254 || address.parse::<lettre::Address>().is_err() {
+        return Err(Error::invalid(field, "is not an e-mail address"));
+    }
+    Ok(address)
+}
+
 fn mailbox(field: &str, address: &str) -> Result<Mailbox> {
     address.parse().map_err(|_| Error::invalid(field, "is not an e-mail address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_form() {
+        assert_eq!(normalize_address("email", "  Ann@Example.COM ").unwrap(), "ann@example.com");
+        for broken in ["", "ann", "ann@", "@example.com", "a b@example.com", "Ann <ann@example.com>"] {
+            assert!(normalize_address("email", broken).is_err(), "{broken}");
+        }
+        assert!(normalize_address("email", &format!("{}@example.com", "a".repeat(250))).is_err());
+    }
 }

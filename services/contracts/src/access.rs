@@ -1,5 +1,7 @@
 //! Who calls, on whose behalf, and what that allows.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use common::id::{DeveloperId, RequestId, TenantId, TokenId, UserId};
 use common::{Code, Error, Result};
@@ -21,6 +23,9 @@ pub struct Ctx {
     /// The caller's idempotency key: the same key and input answer the first outcome again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Address the request came from, where an edge knows it: bounds on attempts count by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_address: Option<IpAddr>,
 }
 
 impl Ctx {
@@ -32,6 +37,7 @@ impl Ctx {
             request_id: RequestId::new(now),
             now,
             idempotency_key: None,
+            client_address: None,
         }
     }
 

@@ -144,6 +144,14 @@ pub struct ListApis {
 }
 call!(ListApis => Page<ApiSummary>, Apis, Tenant(ApisRead));
 
+/// Those of the APIs that exist, in the order asked for. At most 100.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FindApis {
+    /// The APIs.
+    pub ids: Vec<ApiId>,
+}
+call!(FindApis => Vec<ApiSummary>, Apis, Tenant(ApisRead));
+
 /// One API with its document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GetApi {

@@ -80,3 +80,70 @@ pub struct ListApps {
     pub developer: Option<DeveloperId>,
 }
 call!(ListApps => Page<App>, Portal, Tenant(SubscriptionsRead));
+
+/// Signs an app developer up to the tenant's portal and in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignUpDeveloper {
+    /// E-mail address, not yet known to this tenant.
+    pub email: String,
+    /// At least 10 characters, at most 200.
+    pub password: String,
+    /// Name on screen: 1 to 100 characters.
+    pub name: String,
+}
+call!(SignUpDeveloper => SignedInDeveloper, Portal, Service);
+
+/// A signed-in app developer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignedInDeveloper {
+    /// The session's secret, for the cookie. Shown once.
+    pub session_secret: String,
+    /// When the session ends.
+    pub expires_at: DateTime<Utc>,
+    /// Whose session it is.
+    pub developer: Developer,
+}
+
+/// Signs an app developer in. Wrong address and wrong password look alike and take equally long.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignInDeveloper {
+    /// E-mail address.
+    pub email: String,
+    /// Password.
+    pub password: String,
+}
+call!(SignInDeveloper => SignedInDeveloper, Portal, Service);
+
+/// Sets the password of an app developer who was added by the provider, and signs in. The token works once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SetDeveloperPassword {
+    /// The token from the mail.
+    pub token: String,
+    /// At least 10 characters, at most 200.
+    pub password: String,
+}
+call!(SetDeveloperPassword => SignedInDeveloper, Portal, Service);
+
+/// Whose session it is, in the caller's tenant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuthenticateDeveloper {
+    /// The value of the session cookie.
+    pub session_secret: String,
+}
+call!(AuthenticateDeveloper => Developer, Portal, Service);
+
+/// Ends a session. A session that is gone already is no error.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignOutDeveloper {
+    /// The session's secret.
+    pub session_secret: String,
+}
+call!(SignOutDeveloper => (), Portal, Service);
+
+/// The signed-in developer's app of this name, made when missing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EnsureApp {
+    /// 1 to 100 characters.
+    pub name: String,
+}
+call!(EnsureApp => App, Portal, Developer);

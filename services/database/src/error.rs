@@ -17,6 +17,15 @@ pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
+/// The outcome of an insert; `None` when a unique value is taken. On PostgreSQL the transaction is over then.
+pub fn unless_taken<T>(inserted: Result<T, DbErr>) -> common::Result<Option<T>> {
+    match inserted {
+        Ok(inserted) => Ok(Some(inserted)),
+        Err(error) if is_unique_violation(&error) => Ok(None),
+        Err(error) => Err(store(error)),
+    }
+}
+
 /// Whether the statement lost a race that a repeat of the transaction may win.
 pub fn is_contention(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error

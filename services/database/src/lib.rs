@@ -3,9 +3,12 @@
 //! One database per role: a SQLite file in the embedded default, a PostgreSQL schema in production. Knows no table of a
 //! role beside the ones every role has.
 
+pub mod audit;
 pub mod changes;
 pub mod connection;
 pub mod error;
+pub mod idempotency;
+pub mod outbox;
 pub mod transaction;
 
 pub use connection::Database;
