@@ -44,7 +44,7 @@ impl TestPostgres {
     fn on(cluster: Arc<Cluster>) -> Result<Self> {
         let database = format!("test_{}", short_random());
         cluster.execute(&format!(
-            "CREATE DATABASE {database} TEMPLATE tollgate_template OWNER tollgate_owner"
+            "CREATE DATABASE {database} OWNER tollgate_owner"
         ))?;
         Ok(Self { cluster, database })
     }
