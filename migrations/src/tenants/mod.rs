@@ -10,6 +10,9 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_bookkeeping::migration()), Box::new(m20261122_000002_tenants::migration())]
+        vec![
+            Box::new(m20261122_000001_bookkeeping::migration()),
+            Box::new(m20261122_000002_tenants::migration()),
+        ]
     }
 }

@@ -58,8 +58,7 @@ pub async fn finish<C: Call>(tx: &TenantTx, ctx: &Ctx, outcome: &str) -> Result<
     let Some(key) = &ctx.idempotency_key else { return Ok(()) };
     let update = "UPDATE idempotency_keys SET outcome = $4 \
                   WHERE tenant_id = $1 AND call_name = $2 AND idempotency_key = $3";
-    let values =
-        [Value::from(tx.tenant().to_string()), C::NAME.into(), key.as_str().into(), outcome.into()];
+    let values = [Value::from(tx.tenant().to_string()), C::NAME.into(), key.as_str().into(), outcome.into()];
     tx.conn().execute_raw(statement(tx, update, values)).await.map_err(store)?;
     Ok(())
 }

@@ -43,9 +43,7 @@ impl TestPostgres {
 
     fn on(cluster: Arc<Cluster>) -> Result<Self> {
         let database = format!("test_{}", short_random());
-        cluster.execute(&format!(
-            "CREATE DATABASE {database} OWNER tollgate_owner"
-        ))?;
+        cluster.execute(&format!("CREATE DATABASE {database} OWNER tollgate_owner"))?;
         Ok(Self { cluster, database })
     }
 

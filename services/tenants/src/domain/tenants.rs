@@ -7,7 +7,18 @@ const MAX_SLUG: usize = 40;
 
 /// Labels that hosts of Tollgate use themselves.
 const RESERVED: [&str; 12] = [
-    "admin", "api", "apis", "app", "assets", "console", "docs", "execute-api", "localhost", "portal", "status", "www",
+    "admin",
+    "api",
+    "apis",
+    "app",
+    "assets",
+    "console",
+    "docs",
+    "execute-api",
+    "localhost",
+    "portal",
+    "status",
+    "www",
 ];
 
 /// A name on screen: trimmed, 1 to 100 characters, no control characters.

@@ -67,7 +67,8 @@ fn check(input: &SignUp) -> Result<(String, String)> {
         (Ok(name), Ok(email), Ok(())) => Ok((name, email)),
         (name, email, password) => {
             let faults = [name.err(), email.err(), password.err()];
-            let fields: Vec<FieldError> = faults.into_iter().flatten().flat_map(|fault| fault.fields).collect();
+            let fields: Vec<FieldError> =
+                faults.into_iter().flatten().flat_map(|fault| fault.fields).collect();
             Err(Error::invalid_fields(fields))
         }
     }
