@@ -2,7 +2,7 @@
 //!
 //! Owns starting, isolating and killing PostgreSQL, Redis, the ClickHouse engine, an SMTP server, httpbin and scripted
 //! upstreams. A service starts with the first test that asks for it, serves its whole test process and ends with it,
-//! however the process ends. Knows no role and no table. Only ever a dev-dependency.
+//! however the process ends. Knows no role; tables only as the migrations make them. Only ever a dev-dependency.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
@@ -16,6 +16,7 @@
 //! a line that says so.
 
 mod clickhouse;
+mod database;
 mod httpbin;
 mod place;
 mod port;
@@ -29,6 +30,7 @@ mod wire;
 
 pub use clickhouse::TestClickHouse;
 pub use common::clock::Clock;
+pub use database::{Store, TestDatabase};
 pub use httpbin::HttpBin;
 pub use place::{repository, scratch_dir};
 pub use port::free_port;

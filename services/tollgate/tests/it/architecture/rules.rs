@@ -18,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("portal", DOMAIN_ROLE),
     ("admin", &["common", "apidef", "pricing", "contracts"]),
     ("stripe-sim", &["common"]),
-    ("testkit", &["common"]),
+    ("testkit", &["common", "contracts", "database", "migrations"]),
     (
         "tollgate",
         &[
