@@ -9,6 +9,7 @@ pub mod error;
 pub mod id;
 pub mod mail;
 pub mod money;
+pub mod net;
 pub mod page;
 pub mod password;
 pub mod problem;

@@ -1,0 +1,323 @@
+//! API keys.
+
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use common::id::KeyId;
+use contracts::metering::{
+    self, CreateApiKey, GetApiKey, GetQuotaStatus, ListApiKeys, RevealApiKey, RevokeApiKey, RotateApiKey,
+    UpdateApiKey,
+};
+
+use super::call::{call, id, ids, optional_id, page};
+use super::connection::{Connection, page_cost};
+use super::references::references;
+use super::refusal::{Refusal, refusable, settle};
+use super::scalar::{ChangeStatus, Long};
+use super::subscriptions::Subscription;
+use super::usage_plans::UsagePlan;
+
+/// A key without its value.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct ApiKey {
+    /// Its id; rotation keeps it.
+    id: ID,
+    /// What its owner calls it.
+    name: String,
+    /// First characters of the value, to recognise it by.
+    prefix: String,
+    /// Whether calls with it are admitted.
+    enabled: bool,
+    /// When it was revoked: it can never be enabled again.
+    revoked_at: Option<DateTime<Utc>>,
+    /// When it ends by itself; absent = never.
+    expires_at: Option<DateTime<Utc>>,
+    /// The usage plans it may use.
+    usage_plan_ids: Vec<ID>,
+    /// The subscription that carries it; absent for keys that stand alone.
+    subscription_id: Option<ID>,
+    /// The plan sold with that subscription.
+    plan_id: Option<ID>,
+    /// Until when the value before the last rotation is admitted too.
+    previous_until: Option<DateTime<Utc>>,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+}
+
+#[ComplexObject]
+impl ApiKey {
+    /// The usage plans it may use.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn usage_plans(&self, ctx: &Context<'_>) -> Result<Vec<UsagePlan>> {
+        let references = references(ctx)?;
+        let plans = self.usage_plan_ids.iter().map(|id| references.usage_plan(id));
+        Ok(futures_util::future::try_join_all(plans).await?.into_iter().flatten().collect())
+    }
+
+    /// The subscription that carries it; absent for keys that stand alone.
+    async fn subscription(&self, ctx: &Context<'_>) -> Result<Option<Subscription>> {
+        match &self.subscription_id {
+            Some(id) => references(ctx)?.subscription(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// How much of its quotas is used in the current periods, per usage plan with a quota.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn quota_status(&self, ctx: &Context<'_>) -> Result<Vec<QuotaStatus>> {
+        quota_status(ctx, &self.id).await
+    }
+}
+
+impl From<metering::ApiKey> for ApiKey {
+    fn from(key: metering::ApiKey) -> Self {
+        Self {
+            id: key.id.into(),
+            name: key.name,
+            prefix: key.prefix,
+            enabled: key.enabled,
+            revoked_at: key.revoked_at,
+            expires_at: key.expires_at,
+            usage_plan_ids: key.usage_plans.into_iter().map(ID::from).collect(),
+            subscription_id: key.subscription.map(ID::from),
+            plan_id: key.plan.map(ID::from),
+            previous_until: key.previous_until,
+            created_at: key.created_at,
+        }
+    }
+}
+
+/// A key's standing under one quota.
+#[derive(Debug, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct QuotaStatus {
+    /// The usage plan.
+    usage_plan_id: ID,
+    /// Units allowed in this period.
+    limit: Long,
+    /// Units settled: known to be used.
+    settled: Long,
+    /// Units handed to gateways, spent in part.
+    leased: Long,
+    /// Start of the period.
+    period_start: DateTime<Utc>,
+    /// Its end: the next period's start.
+    period_end: DateTime<Utc>,
+}
+
+#[ComplexObject]
+impl QuotaStatus {
+    /// The usage plan.
+    async fn usage_plan(&self, ctx: &Context<'_>) -> Result<Option<UsagePlan>> {
+        references(ctx)?.usage_plan(&self.usage_plan_id).await
+    }
+}
+
+impl From<metering::QuotaStatus> for QuotaStatus {
+    fn from(status: metering::QuotaStatus) -> Self {
+        Self {
+            usage_plan_id: status.usage_plan.into(),
+            limit: status.limit.into(),
+            settled: status.settled.into(),
+            leased: status.leased.into(),
+            period_start: status.period_start,
+            period_end: status.period_end,
+        }
+    }
+}
+
+async fn quota_status(ctx: &Context<'_>, key: &ID) -> Result<Vec<QuotaStatus>> {
+    let standings = call(ctx, GetQuotaStatus { id: id("key", key)? }).await?;
+    Ok(standings.into_iter().map(QuotaStatus::from).collect())
+}
+
+/// A new key.
+#[derive(InputObject)]
+pub(crate) struct ApiKeyCreateInput {
+    /// At most 1024 characters.
+    name: String,
+    /// A value brought along: 20 to 128 letters, digits, `_` and `-`; made by Tollgate when absent.
+    value: Option<String>,
+    /// Whether calls are admitted; yes when absent.
+    enabled: Option<bool>,
+    /// Usage plans it may use: at most 10, at most one per stage.
+    usage_plan_ids: Option<Vec<ID>>,
+    /// When it ends by itself; absent = never.
+    expires_at: Option<DateTime<Utc>>,
+    /// Keep no copy of the value: it is shown in this answer and never again.
+    shown_once: Option<bool>,
+}
+
+impl ApiKeyCreateInput {
+    fn read(self) -> common::Result<CreateApiKey> {
+        Ok(CreateApiKey {
+            id: None,
+            name: self.name,
+            value: self.value,
+            enabled: self.enabled.unwrap_or(true),
+            usage_plans: ids("usagePlanIds", &self.usage_plan_ids.unwrap_or_default())?,
+            subscription: None,
+            plan: None,
+            expires_at: self.expires_at,
+            shown_once: self.shown_once.unwrap_or(false),
+        })
+    }
+}
+
+/// Changes of a key; absent fields stay as they are.
+#[derive(InputObject)]
+pub(crate) struct ApiKeyUpdateInput {
+    /// The key.
+    id: ID,
+    /// New name.
+    name: Option<String>,
+    /// Whether calls are admitted.
+    enabled: Option<bool>,
+    /// All usage plans, replacing the old ones.
+    usage_plan_ids: Option<Vec<ID>>,
+}
+
+impl ApiKeyUpdateInput {
+    fn read(self) -> common::Result<UpdateApiKey> {
+        Ok(UpdateApiKey {
+            id: id("id", &self.id)?,
+            name: self.name,
+            enabled: self.enabled,
+            usage_plans: self.usage_plan_ids.map(|plans| ids("usagePlanIds", &plans)).transpose()?,
+            plan: None,
+        })
+    }
+}
+
+/// A new value for a key; id, plans and usage stay.
+#[derive(InputObject)]
+pub(crate) struct ApiKeyRotateInput {
+    /// The key.
+    id: ID,
+    /// Seconds for which the old value stays valid: 0 to 2,592,000 (30 days); 0 when absent.
+    grace_seconds: Option<u32>,
+    /// The new value; made by Tollgate when absent.
+    value: Option<String>,
+}
+
+/// A key after a change.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct ApiKeyPayload {
+    /// The key; absent when nothing was changed.
+    api_key: Option<ApiKey>,
+    /// The value: after making and rotating it.
+    value: Option<String>,
+    /// Whether every gateway knows it already.
+    status: Option<ChangeStatus>,
+    #[graphql(flatten)]
+    refusal: Refusal,
+}
+
+impl From<metering::SavedApiKey> for ApiKeyPayload {
+    fn from(saved: metering::SavedApiKey) -> Self {
+        Self {
+            api_key: Some(saved.api_key.into()),
+            value: saved.value,
+            status: Some(saved.liveness.into()),
+            ..Self::default()
+        }
+    }
+}
+
+/// The value of a key.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct ApiKeyRevealPayload {
+    /// The value; absent when it cannot be shown.
+    value: Option<String>,
+    #[graphql(flatten)]
+    refusal: Refusal,
+}
+
+refusable!(ApiKeyPayload, ApiKeyRevealPayload);
+
+#[derive(Default)]
+pub(crate) struct ApiKeyQuery;
+
+#[Object]
+impl ApiKeyQuery {
+    /// The organization's keys, newest first.
+    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    async fn api_keys(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<u32>,
+        after: Option<String>,
+        #[graphql(desc = "Only those of this usage plan.")] usage_plan_id: Option<ID>,
+        #[graphql(desc = "Only those of this subscription.")] subscription_id: Option<ID>,
+    ) -> Result<Connection<ApiKey>> {
+        let request = ListApiKeys {
+            page: page(first, after)?,
+            usage_plan: optional_id("usagePlanId", usage_plan_id.as_ref())?,
+            subscription: optional_id("subscriptionId", subscription_id.as_ref())?,
+        };
+        Ok(call(ctx, request).await?.into())
+    }
+
+    /// One key.
+    async fn api_key(&self, ctx: &Context<'_>, #[graphql(name = "id")] key: ID) -> Result<Option<ApiKey>> {
+        Ok(Some(call(ctx, GetApiKey { id: id("id", &key)? }).await?.into()))
+    }
+
+    /// How much of a key's quotas is used in the current periods, per usage plan with a quota.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn quota_status(&self, ctx: &Context<'_>, key: ID) -> Result<Vec<QuotaStatus>> {
+        quota_status(ctx, &key).await
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct ApiKeyMutation;
+
+#[Object]
+impl ApiKeyMutation {
+    /// Makes a key, or takes one along. The answer shows its value.
+    async fn api_key_create(&self, ctx: &Context<'_>, input: ApiKeyCreateInput) -> Result<ApiKeyPayload> {
+        settle(async { Ok(call(ctx, input.read()?).await?.into()) }).await
+    }
+
+    /// Changes a key.
+    async fn api_key_update(&self, ctx: &Context<'_>, input: ApiKeyUpdateInput) -> Result<ApiKeyPayload> {
+        settle(async { Ok(call(ctx, input.read()?).await?.into()) }).await
+    }
+
+    /// Gives a key a new value. The old one is admitted for the grace time and refused from its exact end on.
+    async fn api_key_rotate(&self, ctx: &Context<'_>, input: ApiKeyRotateInput) -> Result<ApiKeyPayload> {
+        settle(async {
+            let request = RotateApiKey {
+                id: id("id", &input.id)?,
+                grace_seconds: input.grace_seconds.unwrap_or(0),
+                value: input.value,
+            };
+            Ok(call(ctx, request).await?.into())
+        })
+        .await
+    }
+
+    /// Ends a key for good; calls with it are refused within a second.
+    async fn api_key_revoke(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id")] key: ID,
+    ) -> Result<ApiKeyPayload> {
+        settle(async { Ok(call(ctx, RevokeApiKey { id: id("id", &key)? }).await?.into()) }).await
+    }
+
+    /// Shows the value of a key, unless it was made to be shown once.
+    async fn api_key_reveal(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id")] key: ID,
+    ) -> Result<ApiKeyRevealPayload> {
+        settle(async {
+            let key: KeyId = id("id", &key)?;
+            let value = call(ctx, RevealApiKey { id: key }).await?;
+            Ok(ApiKeyRevealPayload { value: Some(value), ..Default::default() })
+        })
+        .await
+    }
+}

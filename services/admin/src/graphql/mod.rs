@@ -1,0 +1,71 @@
+//! The GraphQL admin API: views of what the roles answer, and the limits of a request.
+//!
+//! Knows no store and no rule: each field is a call of a role, which authorizes, validates and does the work.
+
+use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, Schema};
+
+mod api_keys;
+mod apis;
+mod call;
+mod connection;
+mod developers;
+pub(crate) mod endpoint;
+mod limits;
+mod organization;
+mod products;
+mod publish;
+mod references;
+mod refusal;
+mod scalar;
+mod subscriptions;
+mod usage;
+mod usage_plans;
+
+/// Most that one request may cost; a page costs its size times what each item costs.
+const MAX_COMPLEXITY: usize = 10_000;
+
+/// Everything that can be read.
+#[derive(Default, MergedObject)]
+#[graphql(name = "Query")]
+pub(crate) struct Query(
+    organization::OrganizationQuery,
+    apis::ApiQuery,
+    usage_plans::UsagePlanQuery,
+    api_keys::ApiKeyQuery,
+    products::ProductQuery,
+    subscriptions::SubscriptionQuery,
+    developers::DeveloperQuery,
+    usage::UsageQuery,
+);
+
+/// Everything that can be changed.
+#[derive(Default, MergedObject)]
+#[graphql(name = "Mutation")]
+pub(crate) struct Mutation(
+    organization::OrganizationMutation,
+    publish::PublishMutation,
+    usage_plans::UsagePlanMutation,
+    api_keys::ApiKeyMutation,
+    products::ProductMutation,
+    subscriptions::SubscriptionMutation,
+    developers::DeveloperMutation,
+);
+
+/// The schema; who asks comes with each request.
+pub(crate) type AdminSchema = Schema<Query, Mutation, EmptySubscription>;
+
+/// Makes the schema.
+pub(crate) fn schema() -> AdminSchema {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .limit_complexity(MAX_COMPLEXITY)
+        .limit_recursive_depth(limits::MAX_NESTING)
+        .finish()
+}
+
+/// The schema in GraphQL's schema language, as it is committed in `schema.graphql`.
+pub fn sdl() -> String {
+    let mut sdl = schema().sdl_with_options(SDLExportOptions::new().prefer_single_line_descriptions());
+    sdl.truncate(sdl.trim_end().len());
+    sdl.push('\n');
+    sdl
+}

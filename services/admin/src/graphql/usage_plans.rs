@@ -1,0 +1,378 @@
+//! Usage plans: throttle, quota and the stages they hold for.
+
+use std::collections::BTreeMap;
+
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use common::id::UsagePlanId;
+use contracts::metering::{
+    self, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, UpdateUsagePlan,
+};
+
+use super::apis::Api;
+use super::call::{call, id, page};
+use super::connection::{Connection, page_cost};
+use super::references::references;
+use super::refusal::{Refusal, refusable, settle};
+use super::scalar::{ChangeStatus, Long, Throttle, ThrottleInput};
+
+/// Limits and the stages they hold for.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct UsagePlan {
+    /// Its id.
+    pub(super) id: ID,
+    /// Name on screen.
+    name: String,
+    /// What it is for.
+    description: Option<String>,
+    /// Throttle of each key.
+    throttle: Option<Throttle>,
+    /// Quota of each key.
+    quota: Option<Quota>,
+    /// The stages it opens.
+    stages: Vec<UsagePlanStage>,
+    /// What happens to calls when quotas cannot be checked.
+    degraded: DegradedMode,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+}
+
+impl From<metering::UsagePlan> for UsagePlan {
+    fn from(plan: metering::UsagePlan) -> Self {
+        Self {
+            id: plan.id.into(),
+            name: plan.name,
+            description: plan.description,
+            throttle: plan.throttle.map(Throttle::from),
+            quota: plan.quota.map(Quota::from),
+            stages: plan.stages.into_iter().map(UsagePlanStage::from).collect(),
+            degraded: plan.degraded.into(),
+            created_at: plan.created_at,
+        }
+    }
+}
+
+/// A hard bound on units per period and key.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct Quota {
+    /// Units per period.
+    limit: Long,
+    /// The period, in UTC.
+    period: Period,
+    /// Units taken off the limit in a key's first period.
+    offset: Long,
+}
+
+impl From<metering::Quota> for Quota {
+    fn from(quota: metering::Quota) -> Self {
+        Self { limit: quota.limit.into(), period: quota.period.into(), offset: quota.offset.into() }
+    }
+}
+
+/// A calendar period in UTC; weeks start on Monday.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "metering::Period")]
+pub(crate) enum Period {
+    /// From midnight to midnight.
+    Day,
+    /// From Monday to Monday.
+    Week,
+    /// From the first to the first.
+    Month,
+}
+
+/// What happens to calls while quotas cannot be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "metering::DegradedMode")]
+pub(crate) enum DegradedMode {
+    /// Refuse with 503.
+    Refuse,
+    /// Serve, and mark the record: outside the quota's guarantee.
+    ServeAndMark,
+}
+
+/// A stage that a usage plan opens.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct UsagePlanStage {
+    /// The API.
+    api_id: ID,
+    /// The stage's name.
+    stage: String,
+    /// Tighter throttles of single methods.
+    throttles: Vec<MethodThrottle>,
+}
+
+#[ComplexObject]
+impl UsagePlanStage {
+    /// The API.
+    async fn api(&self, ctx: &Context<'_>) -> Result<Option<Api>> {
+        references(ctx)?.api(&self.api_id).await
+    }
+}
+
+impl From<metering::PlanStage> for UsagePlanStage {
+    fn from(stage: metering::PlanStage) -> Self {
+        let throttles = stage.throttle.into_iter().map(|(path, throttle)| MethodThrottle {
+            path,
+            rate_limit: throttle.rate_limit,
+            burst_limit: throttle.burst_limit,
+        });
+        Self { api_id: stage.api_id.into(), stage: stage.stage, throttles: throttles.collect() }
+    }
+}
+
+/// The throttle of one method.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct MethodThrottle {
+    /// The method as `{resource path}/{VERB}`, for example `/pets/{id}/GET`.
+    path: String,
+    /// Tokens added per second.
+    rate_limit: f64,
+    /// Size of the bucket.
+    burst_limit: u32,
+}
+
+/// A hard bound on units per period and key.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub(crate) struct QuotaInput {
+    /// Units per period; at least 1.
+    limit: Long,
+    /// The period, in UTC.
+    period: Period,
+    /// Units taken off the limit in a key's first period; 0 when absent.
+    offset: Option<Long>,
+}
+
+impl QuotaInput {
+    /// The quota; `field` is its path for errors.
+    pub(super) fn read(self, field: &str) -> common::Result<metering::Quota> {
+        Ok(metering::Quota {
+            limit: self.limit.count(&format!("{field}.limit"))?,
+            period: self.period.into(),
+            offset: self.offset.unwrap_or(Long(0)).count(&format!("{field}.offset"))?,
+        })
+    }
+}
+
+/// A stage that a usage plan opens.
+#[derive(Debug, Clone, InputObject)]
+pub(crate) struct UsagePlanStageInput {
+    /// The API.
+    api_id: ID,
+    /// The stage's name.
+    stage: String,
+    /// Tighter throttles of single methods; at most 20.
+    throttles: Option<Vec<MethodThrottleInput>>,
+}
+
+/// The throttle of one method.
+#[derive(Debug, Clone, InputObject)]
+pub(crate) struct MethodThrottleInput {
+    /// The method as `{resource path}/{VERB}`, for example `/pets/{id}/GET`.
+    path: String,
+    /// Tokens added per second; more than 0.
+    rate_limit: f64,
+    /// Size of the bucket; at least 1.
+    burst_limit: u32,
+}
+
+/// The stages; `field` is the list's path for errors.
+pub(super) fn read_stages(
+    field: &str,
+    stages: Vec<UsagePlanStageInput>,
+) -> common::Result<Vec<metering::PlanStage>> {
+    let read = |(index, stage): (usize, UsagePlanStageInput)| {
+        let throttles = stage.throttles.unwrap_or_default().into_iter().map(|method| {
+            let throttle =
+                metering::Throttle { rate_limit: method.rate_limit, burst_limit: method.burst_limit };
+            (method.path, throttle)
+        });
+        Ok(metering::PlanStage {
+            api_id: id(&format!("{field}.{index}.apiId"), &stage.api_id)?,
+            stage: stage.stage,
+            throttle: throttles.collect::<BTreeMap<_, _>>(),
+        })
+    };
+    stages.into_iter().enumerate().map(read).collect()
+}
+
+/// A new usage plan, or the whole new content of one.
+#[derive(Debug, Clone, InputObject)]
+pub(crate) struct UsagePlanCreateInput {
+    /// 1 to 255 characters.
+    name: String,
+    /// What it is for.
+    description: Option<String>,
+    /// Throttle of each key; none when absent.
+    throttle: Option<ThrottleInput>,
+    /// Quota of each key; none when absent.
+    quota: Option<QuotaInput>,
+    /// The stages it opens.
+    stages: Option<Vec<UsagePlanStageInput>>,
+    /// What happens to calls when quotas cannot be checked; refused when absent.
+    degraded: Option<DegradedMode>,
+}
+
+impl UsagePlanCreateInput {
+    fn read(self) -> common::Result<CreateUsagePlan> {
+        Ok(CreateUsagePlan {
+            name: self.name,
+            description: self.description,
+            throttle: self.throttle.map(Into::into),
+            quota: self.quota.map(|quota| quota.read("quota")).transpose()?,
+            stages: read_stages("stages", self.stages.unwrap_or_default())?,
+            degraded: self.degraded.map(Into::into).unwrap_or_default(),
+        })
+    }
+}
+
+/// Changes of a usage plan; absent fields stay as they are, `null` removes.
+#[derive(Debug, Clone, InputObject)]
+pub(crate) struct UsagePlanUpdateInput {
+    /// The usage plan.
+    id: ID,
+    /// New name.
+    name: Option<String>,
+    /// New description.
+    description: async_graphql::MaybeUndefined<String>,
+    /// New throttle of each key.
+    throttle: async_graphql::MaybeUndefined<ThrottleInput>,
+    /// New quota of each key.
+    quota: async_graphql::MaybeUndefined<QuotaInput>,
+    /// All stages, replacing the old ones.
+    stages: Option<Vec<UsagePlanStageInput>>,
+    /// What happens to calls when quotas cannot be checked.
+    degraded: Option<DegradedMode>,
+}
+
+impl UsagePlanUpdateInput {
+    fn apply(self, plan: metering::UsagePlan) -> common::Result<UpdateUsagePlan> {
+        let mut quota = plan.quota;
+        if !self.quota.is_undefined() {
+            quota = self.quota.take().map(|quota| quota.read("quota")).transpose()?;
+        }
+        let mut content = CreateUsagePlan {
+            name: self.name.unwrap_or(plan.name),
+            description: plan.description,
+            throttle: plan.throttle,
+            quota,
+            stages: plan.stages,
+            degraded: self.degraded.map_or(plan.degraded, Into::into),
+        };
+        self.description.update_to(&mut content.description);
+        if !self.throttle.is_undefined() {
+            content.throttle = self.throttle.take().map(Into::into);
+        }
+        if let Some(stages) = self.stages {
+            content.stages = read_stages("stages", stages)?;
+        }
+        Ok(UpdateUsagePlan { id: plan.id, content })
+    }
+}
+
+/// A usage plan after a change.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct UsagePlanPayload {
+    /// The usage plan; absent when nothing was changed.
+    usage_plan: Option<UsagePlan>,
+    /// Whether every gateway enforces it already.
+    status: Option<ChangeStatus>,
+    #[graphql(flatten)]
+    refusal: Refusal,
+}
+
+impl From<metering::SavedUsagePlan> for UsagePlanPayload {
+    fn from(saved: metering::SavedUsagePlan) -> Self {
+        Self {
+            usage_plan: Some(saved.usage_plan.into()),
+            status: Some(saved.liveness.into()),
+            ..Self::default()
+        }
+    }
+}
+
+/// A removed usage plan.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct UsagePlanDeletePayload {
+    /// The id of the usage plan; absent when nothing was removed.
+    deleted_id: Option<ID>,
+    /// Whether every gateway enforces it already.
+    status: Option<ChangeStatus>,
+    #[graphql(flatten)]
+    refusal: Refusal,
+}
+
+refusable!(UsagePlanPayload, UsagePlanDeletePayload);
+
+#[derive(Default)]
+pub(crate) struct UsagePlanQuery;
+
+#[Object]
+impl UsagePlanQuery {
+    /// The organization's usage plans, newest first.
+    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    async fn usage_plans(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<u32>,
+        after: Option<String>,
+    ) -> Result<Connection<UsagePlan>> {
+        Ok(call(ctx, ListUsagePlans { page: page(first, after)? }).await?.into())
+    }
+
+    /// One usage plan.
+    async fn usage_plan(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id")] plan: ID,
+    ) -> Result<Option<UsagePlan>> {
+        Ok(Some(call(ctx, GetUsagePlan { id: id("id", &plan)? }).await?.into()))
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct UsagePlanMutation;
+
+#[Object]
+impl UsagePlanMutation {
+    /// Makes a usage plan.
+    async fn usage_plan_create(
+        &self,
+        ctx: &Context<'_>,
+        input: UsagePlanCreateInput,
+    ) -> Result<UsagePlanPayload> {
+        settle(async { Ok(call(ctx, input.read()?).await?.into()) }).await
+    }
+
+    /// Changes a usage plan; every gateway enforces the new limits when the status is `LIVE`.
+    async fn usage_plan_update(
+        &self,
+        ctx: &Context<'_>,
+        input: UsagePlanUpdateInput,
+    ) -> Result<UsagePlanPayload> {
+        settle(async {
+            let plan = call(ctx, GetUsagePlan { id: id::<UsagePlanId>("id", &input.id)? }).await?;
+            Ok(call(ctx, input.apply(plan)?).await?.into())
+        })
+        .await
+    }
+
+    /// Removes a usage plan that no key uses.
+    async fn usage_plan_delete(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id")] plan: ID,
+    ) -> Result<UsagePlanDeletePayload> {
+        settle(async {
+            let plan: UsagePlanId = id("id", &plan)?;
+            let liveness = call(ctx, DeleteUsagePlan { id: plan }).await?;
+            Ok(UsagePlanDeletePayload {
+                deleted_id: Some(plan.into()),
+                status: Some(liveness.into()),
+                ..Default::default()
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,3 @@
+//! The provider's edge from outside.
+
+mod schema;
