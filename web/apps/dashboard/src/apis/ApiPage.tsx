@@ -1,0 +1,5 @@
+import { PageHeader } from '@tollgate/ui';
+
+export function ApiPage() {
+  return <PageHeader title="ApiPage" />;
+}

@@ -1,0 +1,15 @@
+import { currentSession } from '@tollgate/client';
+import { queryOptions } from '@tanstack/react-query';
+
+/** Who is signed in; fetched once, set by sign-in and sign-out. */
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: currentSession,
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+/** A path of our own to return to after sign-in; anything else leads home, so that no link can send elsewhere. */
+export function safeNext(next: unknown): string | undefined {
+  if (typeof next !== 'string' || !next.startsWith('/') || next.startsWith('//') || next.includes('\\')) return undefined;
+  return next === '/' ? undefined : next;
+}

@@ -1,0 +1,45 @@
+import { asProblem } from '@tollgate/client';
+import { EmptyState, ErrorView, IconSearch, PageHeader } from '@tollgate/ui';
+import { Skeleton, Stack } from '@mantine/core';
+import { useRouter, type ErrorComponentProps } from '@tanstack/react-router';
+import { ButtonLink } from './links';
+
+/** In place of a screen that failed to load. */
+export function ScreenError({ error, reset }: ErrorComponentProps) {
+  const router = useRouter();
+  const retry = () => {
+    reset();
+    void router.invalidate();
+  };
+  return (
+    <main style={{ maxWidth: 640, margin: '48px auto', padding: 16 }}>
+      <PageHeader title="This screen did not load" />
+      <ErrorView failure={asProblem(error)} onRetry={retry} />
+    </main>
+  );
+}
+
+/** In place of a screen that is on its way. */
+export function ScreenLoading() {
+  return (
+    <Stack gap="md" role="status" aria-label="Loading">
+      <Skeleton h={34} w={220} />
+      <Skeleton h={96} radius="lg" />
+      <Skeleton h={300} radius="lg" />
+    </Stack>
+  );
+}
+
+export function NotFound() {
+  return (
+    <>
+      <PageHeader title="Not found" />
+      <EmptyState icon={<IconSearch size={24} />} title="There is no such page">
+        <p>The address may be mistyped, or the thing it named has been deleted.</p>
+        <ButtonLink to="/" variant="default">
+          Back to the overview
+        </ButtonLink>
+      </EmptyState>
+    </>
+  );
+}

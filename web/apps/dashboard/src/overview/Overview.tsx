@@ -1,0 +1,74 @@
+import { asProblem } from '@tollgate/client';
+import { Card, ErrorView, format, IconPlus, PageHeader, Pill, type Zone } from '@tollgate/ui';
+import { Skeleton, Stack } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { ButtonLink } from '../frame/links';
+import { Filters } from './Filters';
+import { FirstCall } from './FirstCall';
+import { Numbers } from './Numbers';
+import classes from './Overview.module.css';
+import { CallsPlot, LatencyPlot } from './Plots';
+import { Top } from './Top';
+import { overviewQuery } from './usage';
+
+const route = getRouteApi('/signed-in/');
+
+/** What the gateway does now and did in a range: four numbers, two plots, the busiest APIs or keys. */
+export function Overview() {
+  const { range = '24h', zone = 'utc', by = 'api' } = route.useSearch();
+  const { data, error, refetch } = useQuery(overviewQuery(range, by));
+  const quiet = data?.overview.now.rows.every((row) => row.requests === 0) ?? false;
+  const quietBefore = data?.overview.before.rows.every((row) => row.requests === 0) ?? false;
+
+  return (
+    <div>
+      <PageHeader title="Overview" below={data && <AsOf asOf={data.overview.classes.asOf} complete={data.overview.classes.complete} zone={zone} stale={error !== null} />}>
+        <Filters />
+        <ButtonLink to="/apis/import" size="sm" leftSection={<IconPlus size={16} aria-hidden />}>
+          New API
+        </ButtonLink>
+      </PageHeader>
+      <Stack gap={16}>
+        {error && <ErrorView failure={asProblem(error)} onRetry={() => void refetch()} />}
+        {!data && !error && <Loading />}
+        {data && quiet && quietBefore && <FirstCall />}
+        {data && !(quiet && quietBefore) && (
+          <>
+            <Numbers overview={data.overview} />
+            <div className={classes.plots}>
+              <CallsPlot overview={data.overview} span={data.span} zone={zone} />
+              <LatencyPlot overview={data.overview} span={data.span} zone={zone} />
+            </div>
+            <Top rows={data.overview.top.rows} by={by} />
+          </>
+        )}
+      </Stack>
+    </div>
+  );
+}
+
+function AsOf({ asOf, complete, zone, stale }: { asOf: string; complete: boolean; zone: Zone; stale: boolean }) {
+  return (
+    <p className={classes.asOf}>
+      <span className="num">
+        as of {format.clock(new Date(asOf), zone)} {format.zoneName(zone)}
+      </span>
+      {stale ? <Pill tone="warn">not updating</Pill> : <Pill tone={complete ? 'good' : 'warn'} live>{complete ? 'live, complete' : 'live, still counting'}</Pill>}
+    </p>
+  );
+}
+
+function Loading() {
+  return (
+    <div role="status" aria-label="Loading usage">
+      <Stack gap={16}>
+        <Skeleton h={112} radius={12} />
+        <div className={classes.plots}>
+          <Card><Skeleton h={320} /></Card>
+          <Card><Skeleton h={320} /></Card>
+        </div>
+      </Stack>
+    </div>
+  );
+}

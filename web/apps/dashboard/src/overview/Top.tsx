@@ -1,0 +1,74 @@
+import { Card, format, segment, Segments } from '@tollgate/ui';
+import { Table } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { apiNamesQuery } from '../apis/queries';
+import { TextLink } from '../frame/links';
+import classes from './Overview.module.css';
+import type { TopBy } from './search';
+import type { Overview } from './usage';
+
+type TopRow = Overview['top']['rows'][number];
+
+/** The busiest APIs or keys of the range. */
+export function Top({ rows, by }: { rows: TopRow[]; by: TopBy }) {
+  const { data: names } = useQuery(apiNamesQuery);
+  const busiest = rows.toSorted((a, b) => b.requests - a.requests).slice(0, 8);
+  const all = rows.reduce((sum, row) => sum + row.requests, 0);
+  return (
+    <Card
+      title={by === 'api' ? 'Busiest APIs' : 'Busiest keys'}
+      flush
+      aside={
+        <Segments label="Group by">
+          <Link to="/" search={(search) => ({ ...search, by: 'api' as const })} className={segment} aria-current={by === 'api'} replace resetScroll={false}>
+            APIs
+          </Link>
+          <Link to="/" search={(search) => ({ ...search, by: 'key' as const })} className={segment} aria-current={by === 'key'} replace resetScroll={false}>
+            Keys
+          </Link>
+        </Segments>
+      }
+    >
+      <Table className="tg-table">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{by === 'api' ? 'API' : 'Key'}</Table.Th>
+            <Table.Th className={classes.share}>Share of calls</Table.Th>
+            <Table.Th className={classes.right}>Calls</Table.Th>
+            <Table.Th className={`${classes.right} ${classes.units}`}>Units</Table.Th>
+            <Table.Th className={classes.right}>p95</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {busiest.map((row) => {
+            const id = row.group[0] ?? '';
+            return (
+              <Table.Tr key={id}>
+                <Table.Td>{by === 'api' ? <ApiName id={id} name={names?.get(id)} /> : <code>{id || 'without a key'}</code>}</Table.Td>
+                <Table.Td className={classes.share}>
+                  <span className={classes.bar} aria-hidden>
+                    <span style={{ width: `${(100 * row.requests) / Math.max(1, all)}%` }} />
+                  </span>
+                  <span className="sr-only">{format.percent(row.requests / Math.max(1, all))}</span>
+                </Table.Td>
+                <Table.Td className={`num ${classes.right}`}>{format.count(row.requests)}</Table.Td>
+                <Table.Td className={`num ${classes.right} ${classes.units}`}>{format.count(row.quotaUnits)}</Table.Td>
+                <Table.Td className={`num ${classes.right}`}>{row.p95Ms === null ? '–' : format.millis(row.p95Ms)}</Table.Td>
+              </Table.Tr>
+            );
+          })}
+        </Table.Tbody>
+      </Table>
+    </Card>
+  );
+}
+
+function ApiName({ id, name }: { id: string; name: string | undefined }) {
+  if (!id) return <>no API matched</>;
+  return (
+    <TextLink to="/apis/$apiId" params={{ apiId: id }} search={{}} inherit fw={550}>
+      {name ?? id}
+    </TextLink>
+  );
+}

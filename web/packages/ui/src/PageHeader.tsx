@@ -1,0 +1,21 @@
+import { useEffect, type ReactNode } from 'react';
+import classes from './PageHeader.module.css';
+
+type PageHeaderProps = { title: string; above?: ReactNode; below?: ReactNode; children?: ReactNode };
+
+/** Name of the page (also of the browser tab) and the actions that hold for all of it. */
+export function PageHeader({ title, above, below, children }: PageHeaderProps) {
+  useEffect(() => {
+    document.title = `${title} · Tollgate`;
+  }, [title]);
+  return (
+    <div className={classes.header}>
+      <div className={classes.titles}>
+        {above}
+        <h1 className={classes.title}>{title}</h1>
+        {below}
+      </div>
+      {children !== undefined && <div className={classes.actions}>{children}</div>}
+    </div>
+  );
+}

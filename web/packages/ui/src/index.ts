@@ -1,0 +1,18 @@
+export * from './AuthLayout';
+export * from './Card';
+export * from './Copy';
+export * from './EmptyState';
+export * from './ErrorView';
+export * from './KeyReveal';
+export * from './Logo';
+export * from './MethodTag';
+export * from './PageHeader';
+export * from './Pill';
+export * from './Provider';
+export * from './Segments';
+export * from './Shell';
+export * from './StatCard';
+export * from './charts/Sparkline';
+export * as format from './format';
+export type { Zone } from './format';
+export * from './icons';
