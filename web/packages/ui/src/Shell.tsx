@@ -33,34 +33,34 @@ export function Shell({ place, nav, account, page, children }: ShellProps) {
         Skip to content
       </a>
       <header className={classes.side} data-open={open || undefined}>
-       <div className={classes.column}>
-        <div className={classes.brand}>
-          <Logo />
-          <div className={classes.names}>
-            <span className={classes.product}>Tollgate</span>
-            <span className={classes.place}>{place}</span>
+        <div className={classes.column}>
+          <div className={classes.brand}>
+            <Logo />
+            <div className={classes.names}>
+              <span className={classes.product}>Tollgate</span>
+              <span className={classes.place}>{place}</span>
+            </div>
+            <button
+              type="button"
+              className={classes.toggle}
+              aria-expanded={open}
+              aria-controls={menu}
+              aria-label={open ? 'Close menu' : 'Open menu'}
+              onClick={() => setOpenOn(open ? null : page)}
+            >
+              {open ? <IconClose size={20} aria-hidden /> : <IconMenu size={20} aria-hidden />}
+            </button>
           </div>
-          <button
-            type="button"
-            className={classes.toggle}
-            aria-expanded={open}
-            aria-controls={menu}
-            aria-label={open ? 'Close menu' : 'Open menu'}
-            onClick={() => setOpenOn(open ? null : page)}
-          >
-            {open ? <IconClose size={20} aria-hidden /> : <IconMenu size={20} aria-hidden />}
-          </button>
-        </div>
-        <div className={classes.menu} id={menu}>
-          <nav aria-label="Main" className={classes.nav}>
-            {nav}
-          </nav>
-          <div className={classes.foot}>
-            <SchemeSwitch />
-            {account}
+          <div className={classes.menu} id={menu}>
+            <nav aria-label="Main" className={classes.nav}>
+              {nav}
+            </nav>
+            <div className={classes.foot}>
+              <SchemeSwitch />
+              {account}
+            </div>
           </div>
         </div>
-       </div>
       </header>
       <main id="main" className={classes.main} tabIndex={-1}>
         {children}

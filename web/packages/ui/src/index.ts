@@ -12,6 +12,7 @@ export * from './Provider';
 export * from './Segments';
 export * from './Shell';
 export * from './StatCard';
+export * from './When';
 export * from './charts/Sparkline';
 export * as format from './format';
 export type { Zone } from './format';

@@ -87,11 +87,13 @@ export function TimeChart({ title, times, series, zone, write, writeAxis = write
             <b className="num">{cursor === null ? (line.total ?? '') : writeOr(line.values[cursor], write)}</b>
           </span>
         ))}
-        <span className={classes.moment}>{at === undefined ? (running ? 'shaded: still counting' : '') : dateTime(new Date(at * 1000), zone)}</span>
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions, jsx-a11y/no-noninteractive-tabindex -- the arrow keys do what the pointer does */}
       <div className={classes.plot} ref={box} role="img" aria-label={describe(title, series, times, zone)} tabIndex={0} onKeyDown={move} onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })} />
-      <ChartTable title={title} times={times} series={series} zone={zone} write={write} />
+      <div className={classes.foot}>
+        <ChartTable title={title} times={times} series={series} zone={zone} write={write} />
+        <span className={classes.moment} aria-hidden="true">{at === undefined ? (running ? 'shaded: still counting' : '') : dateTime(new Date(at * 1000), zone)}</span>
+      </div>
     </figure>
   );
 }

@@ -1,0 +1,115 @@
+import { asProblem } from '@tollgate/client';
+import { Card, ErrorView, format, IconRollback, Pill } from '@tollgate/ui';
+import { Button, Stack, Table } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import classes from './ApiPage.module.css';
+import { deploy } from './deploy';
+import { apiQuery, type ApiDetail } from './queries';
+
+type Target = { stage: string; deploymentId: string };
+
+/** What was deployed when; any deployment can be put back on a stage. */
+export function Deployments({ api }: { api: ApiDetail }) {
+  const queryClient = useQueryClient();
+  const [asked, setAsked] = useState<Target | null>(null);
+  const rolling = useMutation({
+    mutationFn: (target: Target) => deploy(api.id, target.stage, target.deploymentId),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: apiQuery(api.id).queryKey }),
+    onSettled: () => setAsked(null),
+  });
+
+  if (api.deployments.length === 0) {
+    return (
+      <Card>
+        <p className={classes.quiet}>Nothing has been deployed yet.</p>
+      </Card>
+    );
+  }
+  return (
+    <Stack gap={16}>
+      {rolling.error && <ErrorView failure={asProblem(rolling.error)} />}
+      <div role="status">
+        {rolling.isSuccess && (
+          <Pill tone="good">
+            {rolling.variables.stage} serves {rolling.variables.deploymentId}
+          </Pill>
+        )}
+      </div>
+      <Card flush>
+        <Table className="tg-table">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Deployed</Table.Th>
+              <Table.Th>Serves</Table.Th>
+              <Table.Th ta="right">Roll back</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {api.deployments.map((deployment) => (
+              <Table.Tr key={deployment.id}>
+                <Table.Td>
+                  <div>{format.dateTime(new Date(deployment.createdAt), 'local')}</div>
+                  <div className={classes.count}>
+                    <code>{deployment.id}</code>
+                    {deployment.description && ` · ${deployment.description}`}
+                  </div>
+                </Table.Td>
+                <Table.Td>
+                  <div className={classes.pills}>
+                    {api.stages
+                      .filter((stage) => stage.deployment?.id === deployment.id)
+                      .map((stage) => (
+                        <Pill key={stage.name} tone="accent">
+                          {stage.name}
+                        </Pill>
+                      ))}
+                  </div>
+                </Table.Td>
+                <Table.Td>
+                  <Actions api={api} deploymentId={deployment.id} asked={asked} busy={rolling.isPending} onAsk={setAsked} onConfirm={(target) => rolling.mutate(target)} />
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Card>
+    </Stack>
+  );
+}
+
+type ActionsProps = {
+  api: ApiDetail;
+  deploymentId: string;
+  asked: Target | null;
+  busy: boolean;
+  onAsk: (target: Target | null) => void;
+  onConfirm: (target: Target) => void;
+};
+
+/** One button per stage that serves something else; the second press confirms in the same place. */
+function Actions({ api, deploymentId, asked, busy, onAsk, onConfirm }: ActionsProps) {
+  const stages = api.stages.filter((stage) => stage.deployment?.id !== deploymentId);
+  return (
+    <div className={classes.actions}>
+      {stages.map(({ name: stage }) => {
+        const sure = asked?.stage === stage && asked.deploymentId === deploymentId;
+        const target = { stage, deploymentId };
+        return (
+          <Button
+            key={stage}
+            size="compact-sm"
+            variant={sure ? 'filled' : 'default'}
+            color={sure ? 'red.9' : undefined}
+            loading={sure && busy}
+            leftSection={<IconRollback size={14} aria-hidden />}
+            onClick={() => (sure ? onConfirm(target) : onAsk(target))}
+            onBlur={() => sure && !busy && onAsk(null)}
+          >
+            {sure ? `Confirm for ${stage}` : stage}
+          </Button>
+        );
+      })}
+    </div>
+  );
+}

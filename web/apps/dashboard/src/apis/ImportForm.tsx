@@ -1,0 +1,134 @@
+import { asProblem } from '@tollgate/client';
+import { Card, ErrorView, format, Segments, segment } from '@tollgate/ui';
+import { Button, Progress, Skeleton, Stack, TextInput } from '@mantine/core';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { lazy, Suspense, useRef, useState, type FormEvent } from 'react';
+import type { EditorHandle } from './Editor';
+import { Faults } from './Faults';
+import { FileDrop, type PickedFile } from './FileDrop';
+import classes from './Import.module.css';
+import type { Draft, Fault } from './importApi';
+import { peek } from './peek';
+import type { ImportSource } from './search';
+
+const Editor = lazy(() => import('./Editor'));
+const route = getRouteApi('/signed-in/apis/import');
+
+const SOURCES: { from: ImportSource; label: string }[] = [
+  { from: 'file', label: 'File' },
+  { from: 'url', label: 'URL' },
+  { from: 'paste', label: 'Paste' },
+];
+
+type ImportFormProps = { send: (draft: Draft) => void; sending: boolean; faults: Fault[]; error: Error | null };
+
+/** Where the document comes from and how the API is to be called. What the document says is filled in. */
+export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
+  const { from = 'file' } = route.useSearch();
+  const [file, setFile] = useState<PickedFile | null>(null);
+  const [url, setUrl] = useState('');
+  const [pasted, setPasted] = useState('');
+  const [name, setName] = useState<string | null>(null);
+  const [upstream, setUpstream] = useState<string | null>(null);
+  const [stage, setStage] = useState('dev');
+  const [missing, setMissing] = useState(false);
+  const editor = useRef<EditorHandle>(null);
+
+  const text = from === 'file' ? (file?.text ?? '') : from === 'paste' ? pasted : '';
+  const found = peek(text);
+  const given = from === 'url' ? url.trim() !== '' : text.trim() !== '';
+
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    setMissing(!given);
+    if (!given) return;
+    send({
+      name: (name ?? found.title ?? '').trim(),
+      upstreamUrl: (upstream ?? found.upstreamUrl ?? '').trim(),
+      stage: stage.trim(),
+      ...(from === 'url' ? { documentUrl: url.trim() } : { document: text }),
+    });
+  };
+  const fault = (field: string) => faults.find((one) => one.field === field)?.message;
+
+  return (
+    <form onSubmit={onSubmit}>
+      <Stack gap={16}>
+        {error && <ErrorView failure={asProblem(error)} />}
+        {faults.length > 0 && <Faults faults={faults} onLine={from === 'paste' ? (line) => editor.current?.goToLine(line) : undefined} />}
+        <Card title="OpenAPI document" aside={<SourceLinks from={from} />}>
+          {from === 'file' && <FileDrop file={file} onFile={setFile} />}
+          {from === 'url' && (
+            <TextInput
+              label="Address of the document"
+              description="Fetched by the server, JSON or YAML."
+              placeholder="https://example.com/openapi.yaml"
+              type="url"
+              value={url}
+              onChange={(event) => setUrl(event.currentTarget.value)}
+              error={fault('documentUrl')}
+            />
+          )}
+          {from === 'paste' && (
+            <Suspense fallback={<Skeleton h={320} radius={10} aria-label="Loading the editor" />}>
+              <Editor ref={editor} value={pasted} onChange={setPasted} />
+            </Suspense>
+          )}
+          {missing && !given && (
+            <p className={classes.missing} role="alert">
+              {{ file: 'Choose a file first.', url: 'Enter an address first.', paste: 'Paste a document first.' }[from]}
+            </p>
+          )}
+        </Card>
+        <Card title="How it is called">
+          <div className={classes.fields}>
+            <TextInput label="Name" placeholder="From the document's title" maxLength={128} value={name ?? found.title ?? ''} onChange={(event) => setName(event.currentTarget.value)} error={fault('name')} />
+            <TextInput label="Stage" description="Part of the invoke URL." required withAsterisk={false} pattern="[A-Za-z0-9_\-]{1,128}" title="Letters, digits, - and _" value={stage} onChange={(event) => setStage(event.currentTarget.value)} error={fault('stage')} inputWrapperOrder={['label', 'input', 'description', 'error']} />
+            <div className={classes.whole}>
+              <TextInput
+                label="Upstream URL"
+                description="Where the gateway forwards calls to. Left empty, the document's first server."
+                placeholder="https://api.example.com/v1"
+                type="url"
+                value={upstream ?? found.upstreamUrl ?? ''}
+                onChange={(event) => setUpstream(event.currentTarget.value)}
+                error={fault('upstreamUrl')}
+                inputWrapperOrder={['label', 'input', 'description', 'error']}
+              />
+            </div>
+          </div>
+        </Card>
+        <div className={classes.submit}>
+          <Button type="submit" size="md" loading={sending} loaderProps={{ type: 'dots' }}>
+            Import and deploy
+          </Button>
+          <div className={classes.progress} role="status">
+            {sending && (
+              <>
+                <span>{progressText(from, text, url)}</span>
+                <Progress value={100} animated size="sm" aria-label="Importing" />
+              </>
+            )}
+          </div>
+        </div>
+      </Stack>
+    </form>
+  );
+}
+
+function SourceLinks({ from }: { from: ImportSource }) {
+  return (
+    <Segments label="Where the document comes from">
+      {SOURCES.map((source) => (
+        <Link key={source.from} to="/apis/import" search={source.from === 'file' ? {} : { from: source.from }} className={segment} aria-current={source.from === from} replace>
+          {source.label}
+        </Link>
+      ))}
+    </Segments>
+  );
+}
+
+function progressText(from: ImportSource, text: string, url: string): string {
+  const what = from === 'url' ? url : format.bytes(new Blob([text]).size);
+  return `Reading ${what}, checking, deploying…`;
+}
