@@ -1,5 +1,5 @@
-import react from '@vitejs/plugin-react';
 import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
 import type { UserConfig } from 'vite';
 
 /** What both apps share: assets under hashed names, the common public folder, a development server in front of a running Tollgate. */

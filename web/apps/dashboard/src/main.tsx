@@ -1,7 +1,7 @@
 import '@tollgate/ui/styles.css';
-import { UiProvider } from '@tollgate/ui';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
+import { UiProvider } from '@tollgate/ui';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { makeQueryClient } from './queryClient';

@@ -1,5 +1,5 @@
-import { asProblem } from '@tollgate/client';
 import { MutationCache, QueryCache, QueryClient } from '@tanstack/react-query';
+import { asProblem } from '@tollgate/client';
 import { sessionQuery } from './auth/session';
 
 /** One cache for the app. An answer 401 anywhere means that the session has ended: `onSignedOut` sends to the sign-in. */

@@ -1,11 +1,21 @@
 import type { QueryClient } from '@tanstack/react-query';
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
 import { apiSearch, apisSearch, importSearch } from './apis/search';
 import { safeNext, sessionQuery } from './auth/session';
 import { NotFound, ScreenError, ScreenLoading } from './frame/States';
 import { overviewSearch } from './overview/search';
 
-const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({ component: Outlet, notFoundComponent: NotFound });
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+});
 
 const next = (search: Record<string, unknown>): { next?: string | undefined } => {
   const path = safeNext(search.next);

@@ -16,7 +16,11 @@ export async function request<T>(method: string, path: string, body?: unknown, s
   if (response.status === 204) return undefined as T;
   const type = response.headers.get('content-type') ?? '';
   if (!type.includes('json')) {
-    throw new Problem({ title: 'The server answered something that is not JSON', status: response.status, code: 'not_json' });
+    throw new Problem({
+      title: 'The server answered something that is not JSON',
+      status: response.status,
+      code: 'not_json',
+    });
   }
   return (await response.json()) as T;
 }

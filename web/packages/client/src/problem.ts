@@ -62,7 +62,11 @@ function parse(text: string): ProblemDocument | null {
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof TypeError) {
-    return new Problem({ title: 'The server cannot be reached', detail: 'Check that Tollgate is running, then try again.', code: 'unreachable' });
+    return new Problem({
+      title: 'The server cannot be reached',
+      detail: 'Check that Tollgate is running, then try again.',
+      code: 'unreachable',
+    });
   }
   return new Problem({ title: 'Something went wrong', detail: error instanceof Error ? error.message : undefined });
 }

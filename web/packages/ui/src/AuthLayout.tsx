@@ -1,4 +1,4 @@
-import { useEffect, type ReactNode } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import classes from './AuthLayout.module.css';
 import { Logo } from './Logo';
 

@@ -26,7 +26,6 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
 export function CodeLine({ text, label, prompt }: { text: string; label: string; prompt?: boolean }) {
   return (
     <div className={classes.line}>
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a region that scrolls must be reachable by keyboard */}
       <pre className={classes.code} tabIndex={0} aria-label={label} role="region">
         {prompt && (
           <span className={classes.prompt} aria-hidden>

@@ -3,7 +3,12 @@ import { CopyButton } from './Copy';
 import classes from './ErrorView.module.css';
 import { IconAlert, IconRefresh } from './icons';
 
-export type Failure = { title: string; detail?: string | undefined; code?: string | undefined; requestId?: string | undefined };
+export type Failure = {
+  title: string;
+  detail?: string | undefined;
+  code?: string | undefined;
+  requestId?: string | undefined;
+};
 
 /** What went wrong, the id under which the server knows it, and the way to try again. */
 export function ErrorView({ failure, onRetry }: { failure: Failure; onRetry?: () => void }) {
@@ -25,7 +30,13 @@ export function ErrorView({ failure, onRetry }: { failure: Failure; onRetry?: ()
           </p>
         )}
         {onRetry && (
-          <Button variant="default" size="xs" mt={10} leftSection={<IconRefresh size={15} aria-hidden />} onClick={onRetry}>
+          <Button
+            variant="default"
+            size="xs"
+            mt={10}
+            leftSection={<IconRefresh size={15} aria-hidden />}
+            onClick={onRetry}
+          >
             Try again
           </Button>
         )}

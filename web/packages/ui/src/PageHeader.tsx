@@ -1,4 +1,4 @@
-import { useEffect, type ReactNode } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import classes from './PageHeader.module.css';
 
 type PageHeaderProps = { title: string; above?: ReactNode; below?: ReactNode; children?: ReactNode };

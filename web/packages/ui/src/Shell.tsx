@@ -1,4 +1,4 @@
-import { useEffect, useId, useState, type ReactNode } from 'react';
+import { type ReactNode, useEffect, useId, useState } from 'react';
 import { IconClose, IconMenu } from './icons';
 import { Logo } from './Logo';
 import { SchemeSwitch } from './SchemeSwitch';

@@ -13,7 +13,8 @@ type StatCardProps = {
 
 /** One number with its change against the previous range. */
 export function StatCard({ label, value, change, goodWhen, hint }: StatCardProps) {
-  const tone = !change || change.direction === 'same' || !goodWhen ? 'flat' : change.direction === goodWhen ? 'good' : 'bad';
+  const tone =
+    !change || change.direction === 'same' || !goodWhen ? 'flat' : change.direction === goodWhen ? 'good' : 'bad';
   return (
     <div className={classes.stat}>
       <dt className={classes.label}>{label}</dt>

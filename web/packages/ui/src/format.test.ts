@@ -1,5 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { ago, bytes, clock, compact, count, dateTime, millis, millisChange, percent, pointChange, relativeChange, stepName } from './format';
+import {
+  ago,
+  bytes,
+  clock,
+  compact,
+  count,
+  dateTime,
+  millis,
+  millisChange,
+  percent,
+  pointChange,
+  relativeChange,
+  stepName,
+} from './format';
 
 describe('numbers', () => {
   it('groups whole counts and shortens large ones', () => {

@@ -91,7 +91,12 @@ export function day(at: Date, zone: Zone): string {
 
 /** "22 Nov 2026, 14:03". */
 export function dateTime(at: Date, zone: Zone): string {
-  const date = at.toLocaleDateString(LOCALE, { timeZone: timeZone(zone), day: 'numeric', month: 'short', year: 'numeric' });
+  const date = at.toLocaleDateString(LOCALE, {
+    timeZone: timeZone(zone),
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+  });
   return `${date}, ${hourMinute(at, zone)}`;
 }
 

@@ -1,16 +1,43 @@
-import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
+import { type CSSVariablesResolver, createTheme, type MantineColorsTuple } from '@mantine/core';
 
 const iris: MantineColorsTuple = [
-  '#eef1ff', '#dfe4ff', '#c0c9ff', '#a3aefc', '#8491f6', '#6876ee', '#515ee0', '#424dc9', '#363fa8', '#2a3187',
+  '#eef1ff',
+  '#dfe4ff',
+  '#c0c9ff',
+  '#a3aefc',
+  '#8491f6',
+  '#6876ee',
+  '#515ee0',
+  '#424dc9',
+  '#363fa8',
+  '#2a3187',
 ];
 
 const gray: MantineColorsTuple = [
-  '#f7f8fb', '#f0f2f7', '#e6e9f0', '#d9dde7', '#c5cad7', '#a4abbd', '#767f95', '#555e73', '#3a4254', '#1a2030',
+  '#f7f8fb',
+  '#f0f2f7',
+  '#e6e9f0',
+  '#d9dde7',
+  '#c5cad7',
+  '#a4abbd',
+  '#767f95',
+  '#555e73',
+  '#3a4254',
+  '#1a2030',
 ];
 
 /** Neutrals of the dark scheme: ink blue instead of Mantine's flat grey. */
 const dark: MantineColorsTuple = [
-  '#dfe3ee', '#b7bed0', '#99a1b7', '#69728a', '#333b4f', '#282f41', '#1e2433', '#161b27', '#0f131c', '#0a0d14',
+  '#dfe3ee',
+  '#b7bed0',
+  '#99a1b7',
+  '#69728a',
+  '#333b4f',
+  '#282f41',
+  '#1e2433',
+  '#161b27',
+  '#0f131c',
+  '#0a0d14',
 ];
 
 export const theme = createTheme({

@@ -1,9 +1,9 @@
-import { asProblem } from '@tollgate/client';
-import { Card, EmptyState, ErrorView, IconApi, IconPlus, IconSearch, PageHeader } from '@tollgate/ui';
 import { Button, Skeleton, Stack, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import { asProblem } from '@tollgate/client';
+import { Card, EmptyState, ErrorView, IconApi, IconPlus, IconSearch, PageHeader } from '@tollgate/ui';
 import { ButtonLink } from '../frame/links';
 import { ApiTable } from './ApiTable';
 import { apisQuery, trafficQuery } from './queries';
@@ -40,7 +40,13 @@ export function ApiList() {
           </Card>
         )}
         {list.hasNextPage && (
-          <Button variant="default" w="fit-content" mx="auto" loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+          <Button
+            variant="default"
+            w="fit-content"
+            mx="auto"
+            loading={list.isFetchingNextPage}
+            onClick={() => void list.fetchNextPage()}
+          >
             Show more
           </Button>
         )}
@@ -60,7 +66,8 @@ function Search({ value }: { value: string }) {
       leftSection={<IconSearch size={16} aria-hidden />}
       defaultValue={value}
       onChange={(event) => search(event.currentTarget.value.trim())}
-      w={220}
+      flex="1 1 200px"
+      maw={260}
     />
   );
 }
@@ -69,9 +76,7 @@ function Nothing({ q }: { q: string }) {
   if (q) {
     return (
       <EmptyState icon={<IconSearch size={24} />} title="No API matches">
-        <p>
-          No name contains “{q}”.
-        </p>
+        <p>No name contains “{q}”.</p>
         <ButtonLink to="/apis" search={{}} variant="default">
           Show all APIs
         </ButtonLink>
@@ -80,7 +85,9 @@ function Nothing({ q }: { q: string }) {
   }
   return (
     <EmptyState icon={<IconApi size={26} />} title="No API yet">
-      <p>Bring an OpenAPI document (3.0, 3.1 or Swagger 2.0). It is deployed and callable as soon as the import ends.</p>
+      <p>
+        Bring an OpenAPI document (3.0, 3.1 or Swagger 2.0). It is deployed and callable as soon as the import ends.
+      </p>
       <ButtonLink to="/apis/import" search={{}}>
         Import an API
       </ButtonLink>

@@ -1,14 +1,14 @@
-import { asProblem } from '@tollgate/client';
-import { Card, CodeLine, EmptyState, ErrorView, format, IconSearch, PageHeader, Pill, segment, Segments, When } from '@tollgate/ui';
 import { Skeleton, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi, Link } from '@tanstack/react-router';
-import { TextLink } from '../frame/links';
+import { getRouteApi } from '@tanstack/react-router';
+import { asProblem } from '@tollgate/client';
+import { Card, EmptyState, ErrorView, format, IconSearch, PageHeader, Segments } from '@tollgate/ui';
+import { SegmentLink, TextLink } from '../frame/links';
 import classes from './ApiPage.module.css';
-import { curlLine, sampleCall } from './curl';
 import { Deployments } from './Deployments';
-import { apiQuery, type ApiDetail } from './queries';
+import { apiQuery } from './queries';
 import { Resources } from './Resources';
+import { Stages } from './Stages';
 import { operationCount } from './tree';
 
 const route = getRouteApi('/signed-in/apis/$apiId');
@@ -28,7 +28,13 @@ export function ApiPage() {
             APIs
           </TextLink>
         }
-        below={api && <p className={classes.facts}>{<code>{api.id}</code>} · {format.count(operationCount(api.resources))} operations</p>}
+        below={
+          api && (
+            <p className={classes.facts}>
+              {<code>{api.id}</code>} · {format.count(operationCount(api.resources))} operations
+            </p>
+          )
+        }
       />
       <Stack gap={16}>
         {error && <ErrorView failure={asProblem(error)} onRetry={() => void refetch()} />}
@@ -38,37 +44,23 @@ export function ApiPage() {
           <>
             <Stages api={api} />
             <Segments label="View">
-              <Link to="/apis/$apiId" params={{ apiId }} search={{}} className={segment} aria-current={tab === undefined} replace>
+              <SegmentLink to="/apis/$apiId" params={{ apiId }} search={{}} current={tab === undefined} replace>
                 Resources
-              </Link>
-              <Link to="/apis/$apiId" params={{ apiId }} search={{ tab: 'deployments' }} className={segment} aria-current={tab === 'deployments'} replace>
+              </SegmentLink>
+              <SegmentLink
+                to="/apis/$apiId"
+                params={{ apiId }}
+                search={{ tab: 'deployments' }}
+                current={tab === 'deployments'}
+                replace
+              >
                 Deployments
-              </Link>
+              </SegmentLink>
             </Segments>
             {tab === 'deployments' ? <Deployments api={api} /> : <Resources api={api} />}
           </>
         )}
       </Stack>
-    </div>
-  );
-}
-
-function Stages({ api }: { api: ApiDetail }) {
-  const call = sampleCall(api.resources);
-  return (
-    <div className={classes.stages}>
-      {api.stages.map((stage) => (
-        <Card key={stage.name}>
-          <div className={classes.stageHead}>
-            <Pill tone={stage.deployment ? 'accent' : 'plain'}>{stage.name}</Pill>
-            <span className={classes.deployed}>{stage.deployment ? <>deployed <When at={new Date(stage.deployment.createdAt)} /></> : 'not deployed'}</span>
-          </div>
-          <Stack gap={8}>
-            <CodeLine label={`the invoke URL of stage ${stage.name}`} text={stage.invokeUrl} />
-            {stage.deployment && <CodeLine label={`a curl command for stage ${stage.name}`} text={curlLine(stage.invokeUrl, call)} prompt />}
-          </Stack>
-        </Card>
-      ))}
     </div>
   );
 }

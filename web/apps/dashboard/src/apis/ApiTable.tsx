@@ -1,5 +1,5 @@
-import { CopyButton, format, Pill, Sparkline, When } from '@tollgate/ui';
 import { Table } from '@mantine/core';
+import { CopyButton, format, Pill, Sparkline, When } from '@tollgate/ui';
 import { TextLink } from '../frame/links';
 import classes from './ApiTable.module.css';
 import type { ApiNode } from './queries';
@@ -29,8 +29,7 @@ export function ApiTable({ apis, traffic }: { apis: ApiNode[]; traffic: Map<stri
 }
 
 function Row({ api, traffic }: { api: ApiNode; traffic: Traffic }) {
-  const deploys = api.stages.flatMap((stage) => (stage.deployment ? [new Date(stage.deployment.createdAt)] : []));
-  const [last] = deploys.toSorted((a, b) => b.getTime() - a.getTime());
+  const last = api.stages.map((stage) => Date.parse(stage.updatedAt)).toSorted((a, b) => b - a)[0];
   const stages = <Stages api={api} />;
   return (
     <Table.Tr>
@@ -54,7 +53,7 @@ function Row({ api, traffic }: { api: ApiNode; traffic: Traffic }) {
       <Table.Td className={`num ${classes.right} ${classes.wide}`}>
         {traffic.calls === 0 ? '–' : format.percent(traffic.errors / traffic.calls)}
       </Table.Td>
-      <Table.Td className={classes.wide}>{last ? <When at={last} /> : 'never'}</Table.Td>
+      <Table.Td className={classes.wide}>{last === undefined ? 'never' : <When at={new Date(last)} />}</Table.Td>
     </Table.Tr>
   );
 }
@@ -64,7 +63,7 @@ function Stages({ api }: { api: ApiNode }) {
     <ul className={classes.stages}>
       {api.stages.map((stage) => (
         <li key={stage.name} className={classes.stage}>
-          <Pill tone={stage.deployment ? 'accent' : 'plain'}>{stage.name}</Pill>
+          <Pill tone="accent">{stage.name}</Pill>
           <code className={classes.url} title={stage.invokeUrl}>
             {stage.invokeUrl.replace(/^https?:\/\//, '')}
           </code>

@@ -1,11 +1,11 @@
-import { asProblem } from '@tollgate/client';
-import { Card, ErrorView, format, IconRollback, Pill } from '@tollgate/ui';
 import { Button, Stack, Table } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { asProblem } from '@tollgate/client';
+import { Card, ErrorView, format, IconRollback, Pill } from '@tollgate/ui';
 import { useState } from 'react';
 import classes from './ApiPage.module.css';
-import { deploy } from './deploy';
-import { apiQuery, type ApiDetail } from './queries';
+import { rollBack } from './deploy';
+import { type ApiDetail, apiQuery } from './queries';
 
 type Target = { stage: string; deploymentId: string };
 
@@ -14,12 +14,12 @@ export function Deployments({ api }: { api: ApiDetail }) {
   const queryClient = useQueryClient();
   const [asked, setAsked] = useState<Target | null>(null);
   const rolling = useMutation({
-    mutationFn: (target: Target) => deploy(api.id, target.stage, target.deploymentId),
+    mutationFn: (target: Target) => rollBack(api.id, target.stage, target.deploymentId),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: apiQuery(api.id).queryKey }),
     onSettled: () => setAsked(null),
   });
 
-  if (api.deployments.length === 0) {
+  if (api.deployments.nodes.length === 0) {
     return (
       <Card>
         <p className={classes.quiet}>Nothing has been deployed yet.</p>
@@ -29,14 +29,19 @@ export function Deployments({ api }: { api: ApiDetail }) {
   return (
     <Stack gap={16}>
       {rolling.error && <ErrorView failure={asProblem(rolling.error)} />}
-      <div role="status">
-        {rolling.isSuccess && (
-          <Pill tone="good">
-            {rolling.variables.stage} serves {rolling.variables.deploymentId}
-          </Pill>
-        )}
-      </div>
-      <Card flush>
+      <Card
+        flush
+        title="Deployments"
+        aside={
+          <div role="status">
+            {rolling.isSuccess && (
+              <Pill tone="good">
+                {rolling.variables.stage} serves {rolling.variables.deploymentId}
+              </Pill>
+            )}
+          </div>
+        }
+      >
         <Table className="tg-table">
           <Table.Thead>
             <Table.Tr>
@@ -46,7 +51,7 @@ export function Deployments({ api }: { api: ApiDetail }) {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {api.deployments.map((deployment) => (
+            {api.deployments.nodes.map((deployment) => (
               <Table.Tr key={deployment.id}>
                 <Table.Td>
                   <div>{format.dateTime(new Date(deployment.createdAt), 'local')}</div>
@@ -58,7 +63,7 @@ export function Deployments({ api }: { api: ApiDetail }) {
                 <Table.Td>
                   <div className={classes.pills}>
                     {api.stages
-                      .filter((stage) => stage.deployment?.id === deployment.id)
+                      .filter((stage) => stage.deploymentId === deployment.id)
                       .map((stage) => (
                         <Pill key={stage.name} tone="accent">
                           {stage.name}
@@ -67,7 +72,14 @@ export function Deployments({ api }: { api: ApiDetail }) {
                   </div>
                 </Table.Td>
                 <Table.Td>
-                  <Actions api={api} deploymentId={deployment.id} asked={asked} busy={rolling.isPending} onAsk={setAsked} onConfirm={(target) => rolling.mutate(target)} />
+                  <Actions
+                    api={api}
+                    deploymentId={deployment.id}
+                    asked={asked}
+                    busy={rolling.isPending}
+                    onAsk={setAsked}
+                    onConfirm={(target) => rolling.mutate(target)}
+                  />
                 </Table.Td>
               </Table.Tr>
             ))}
@@ -89,7 +101,7 @@ type ActionsProps = {
 
 /** One button per stage that serves something else; the second press confirms in the same place. */
 function Actions({ api, deploymentId, asked, busy, onAsk, onConfirm }: ActionsProps) {
-  const stages = api.stages.filter((stage) => stage.deployment?.id !== deploymentId);
+  const stages = api.stages.filter((stage) => stage.deploymentId !== deploymentId);
   return (
     <div className={classes.actions}>
       {stages.map(({ name: stage }) => {
@@ -102,6 +114,7 @@ function Actions({ api, deploymentId, asked, busy, onAsk, onConfirm }: ActionsPr
             variant={sure ? 'filled' : 'default'}
             color={sure ? 'red.9' : undefined}
             loading={sure && busy}
+            aria-label={sure ? undefined : `Roll ${stage} back to ${deploymentId}`}
             leftSection={<IconRollback size={14} aria-hidden />}
             onClick={() => (sure ? onConfirm(target) : onAsk(target))}
             onBlur={() => sure && !busy && onAsk(null)}

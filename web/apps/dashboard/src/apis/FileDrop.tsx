@@ -1,5 +1,5 @@
 import { format, IconFile, IconUpload } from '@tollgate/ui';
-import { useState, type DragEvent } from 'react';
+import { type DragEvent, useState } from 'react';
 import classes from './Import.module.css';
 
 export type PickedFile = { name: string; size: number; text: string };
@@ -30,8 +30,14 @@ export function FileDrop({ file, onFile }: { file: PickedFile | null; onFile: (f
     >
       {file ? <IconFile size={28} stroke={1.6} aria-hidden /> : <IconUpload size={28} stroke={1.6} aria-hidden />}
       <span className={classes.dropTitle}>{file ? file.name : 'Drop an OpenAPI file, or choose one'}</span>
-      <span className={classes.dropHint}>{file ? `${format.bytes(file.size)} · choose another` : 'OpenAPI 3.0, 3.1 or Swagger 2.0, JSON or YAML'}</span>
-      <input type="file" accept=".json,.yaml,.yml,application/json,application/yaml,text/yaml" onChange={(event) => void take(event.currentTarget.files)} />
+      <span className={classes.dropHint}>
+        {file ? `${format.bytes(file.size)} · choose another` : 'OpenAPI 3.0, 3.1 or Swagger 2.0, JSON or YAML'}
+      </span>
+      <input
+        type="file"
+        accept=".json,.yaml,.yml,application/json,application/yaml,text/yaml"
+        onChange={(event) => void take(event.currentTarget.files)}
+      />
     </label>
   );
 }

@@ -1,8 +1,8 @@
-import { PageHeader } from '@tollgate/ui';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { PageHeader } from '@tollgate/ui';
 import { TextLink } from '../frame/links';
-import { ImportForm } from './ImportForm';
 import { Imported } from './Imported';
+import { ImportForm } from './ImportForm';
 import { importApi } from './importApi';
 
 /** From a document to a callable API: one form, then the address to call. */
@@ -17,20 +17,27 @@ export function Import() {
   const outcome = importing.data;
 
   return (
-    <div style={{ maxWidth: 860 }}>
-      <PageHeader
-        title={outcome?.api ? 'API imported' : 'New API'}
-        above={
-          <TextLink to="/apis" search={{}} size="sm">
-            APIs
-          </TextLink>
-        }
-      />
-      {outcome?.api ? (
-        <Imported imported={outcome.api} warnings={outcome.warnings} onAnother={() => importing.reset()} />
-      ) : (
-        <ImportForm send={(draft) => importing.mutate(draft)} sending={importing.isPending} faults={outcome?.faults ?? []} error={importing.error} />
-      )}
+    <div>
+      <div style={{ maxWidth: 860 }}>
+        <PageHeader
+          title={outcome?.api ? 'API imported' : 'New API'}
+          above={
+            <TextLink to="/apis" search={{}} size="sm">
+              APIs
+            </TextLink>
+          }
+        />
+        {outcome?.api ? (
+          <Imported imported={outcome.api} warnings={outcome.warnings} onAnother={() => importing.reset()} />
+        ) : (
+          <ImportForm
+            send={(draft) => importing.mutate(draft)}
+            sending={importing.isPending}
+            faults={outcome?.faults ?? []}
+            error={importing.error}
+          />
+        )}
+      </div>
     </div>
   );
 }

@@ -1,14 +1,15 @@
+import { Button, Checkbox, Progress, Skeleton, Stack, TextInput } from '@mantine/core';
+import { getRouteApi } from '@tanstack/react-router';
 import { asProblem } from '@tollgate/client';
-import { Card, ErrorView, format, Segments, segment } from '@tollgate/ui';
-import { Button, Progress, Skeleton, Stack, TextInput } from '@mantine/core';
-import { getRouteApi, Link } from '@tanstack/react-router';
-import { lazy, Suspense, useRef, useState, type FormEvent } from 'react';
+import { Card, ErrorView, format, Segments } from '@tollgate/ui';
+import { type FormEvent, lazy, Suspense, useRef, useState } from 'react';
+import { SegmentLink } from '../frame/links';
 import type { EditorHandle } from './Editor';
-import { Faults } from './Faults';
 import { FileDrop, type PickedFile } from './FileDrop';
 import classes from './Import.module.css';
 import type { Draft, Fault } from './importApi';
 import { peek } from './peek';
+import { Remarks } from './Remarks';
 import type { ImportSource } from './search';
 
 const Editor = lazy(() => import('./Editor'));
@@ -31,6 +32,7 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
   const [name, setName] = useState<string | null>(null);
   const [upstream, setUpstream] = useState<string | null>(null);
   const [stage, setStage] = useState('dev');
+  const [keyed, setKeyed] = useState(true);
   const [missing, setMissing] = useState(false);
   const editor = useRef<EditorHandle>(null);
 
@@ -46,6 +48,7 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
       name: (name ?? found.title ?? '').trim(),
       upstreamUrl: (upstream ?? found.upstreamUrl ?? '').trim(),
       stage: stage.trim(),
+      requireApiKey: keyed,
       ...(from === 'url' ? { documentUrl: url.trim() } : { document: text }),
     });
   };
@@ -55,7 +58,15 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
     <form onSubmit={onSubmit}>
       <Stack gap={16}>
         {error && <ErrorView failure={asProblem(error)} />}
-        {faults.length > 0 && <Faults faults={faults} onLine={from === 'paste' ? (line) => editor.current?.goToLine(line) : undefined} />}
+        {faults.length > 0 && (
+          <Remarks
+            tone="bad"
+            title={`Not imported, nothing was changed: ${faults.length === 1 ? '1 fault' : `${faults.length} faults`}`}
+            remarks={faults}
+            focused
+            onLine={from === 'paste' ? (line) => editor.current?.goToLine(line) : undefined}
+          />
+        )}
         <Card title="OpenAPI document" aside={<SourceLinks from={from} />}>
           {from === 'file' && <FileDrop file={file} onFile={setFile} />}
           {from === 'url' && (
@@ -82,8 +93,26 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
         </Card>
         <Card title="How it is called">
           <div className={classes.fields}>
-            <TextInput label="Name" placeholder="From the document's title" maxLength={128} value={name ?? found.title ?? ''} onChange={(event) => setName(event.currentTarget.value)} error={fault('name')} />
-            <TextInput label="Stage" description="Part of the invoke URL." required withAsterisk={false} pattern="[A-Za-z0-9_\-]{1,128}" title="Letters, digits, - and _" value={stage} onChange={(event) => setStage(event.currentTarget.value)} error={fault('stage')} inputWrapperOrder={['label', 'input', 'description', 'error']} />
+            <TextInput
+              label="Name"
+              placeholder="From the document's title"
+              maxLength={128}
+              value={name ?? found.title ?? ''}
+              onChange={(event) => setName(event.currentTarget.value)}
+              error={fault('name')}
+            />
+            <TextInput
+              label="Stage"
+              description="Part of the invoke URL."
+              required
+              withAsterisk={false}
+              pattern="[A-Za-z0-9_\-]{1,128}"
+              title="Letters, digits, - and _"
+              value={stage}
+              onChange={(event) => setStage(event.currentTarget.value)}
+              error={fault('stage')}
+              inputWrapperOrder={['label', 'input', 'description', 'error']}
+            />
             <div className={classes.whole}>
               <TextInput
                 label="Upstream URL"
@@ -96,6 +125,12 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
                 inputWrapperOrder={['label', 'input', 'description', 'error']}
               />
             </div>
+            <Checkbox
+              className={classes.whole}
+              label="Calls need an API key"
+              checked={keyed}
+              onChange={(event) => setKeyed(event.currentTarget.checked)}
+            />
           </div>
         </Card>
         <div className={classes.submit}>
@@ -120,9 +155,15 @@ function SourceLinks({ from }: { from: ImportSource }) {
   return (
     <Segments label="Where the document comes from">
       {SOURCES.map((source) => (
-        <Link key={source.from} to="/apis/import" search={source.from === 'file' ? {} : { from: source.from }} className={segment} aria-current={source.from === from} replace>
+        <SegmentLink
+          key={source.from}
+          to="/apis/import"
+          search={source.from === 'file' ? {} : { from: source.from }}
+          current={source.from === from}
+          replace
+        >
           {source.label}
-        </Link>
+        </SegmentLink>
       ))}
     </Segments>
   );

@@ -1,14 +1,20 @@
-import { Card, CodeLine, format, IconAlert, IconCheck } from '@tollgate/ui';
 import { Button, Group, Stack } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Card, CodeLine, format, IconCheck } from '@tollgate/ui';
 import { useEffect, useRef } from 'react';
 import { ButtonLink } from '../frame/links';
+import { FirstCurl } from './FirstCurl';
 import classes from './Import.module.css';
-import type { ImportedApi } from './importApi';
+import type { ImportedApi, Remark } from './importApi';
+import { apiQuery } from './queries';
+import { Remarks } from './Remarks';
+import { operationCount } from './tree';
 
-type ImportedProps = { imported: ImportedApi; warnings: string[]; onAnother: () => void };
+type ImportedProps = { imported: ImportedApi; warnings: Remark[]; onAnother: () => void };
 
 /** The end of an import: where to call the API, how, and what was left out on the way. */
 export function Imported({ imported, warnings, onAnother }: ImportedProps) {
+  const { data: api } = useQuery(apiQuery(imported.id));
   const title = useRef<HTMLHeadingElement>(null);
   useEffect(() => title.current?.focus(), []);
   return (
@@ -21,10 +27,12 @@ export function Imported({ imported, warnings, onAnother }: ImportedProps) {
             </span>
             <div>
               <h2 className={classes.doneTitle} ref={title} tabIndex={-1}>
-                {imported.name} is live
+                {imported.name} is {imported.pending ? 'imported, some gateway still takes it over' : 'live'}
               </h2>
               <p className={classes.doneLead}>
-                {format.count(imported.operations)} operations on stage {imported.stage}
+                {api
+                  ? `${format.count(operationCount(api.resources))} operations on stage ${imported.stage}`
+                  : `Stage ${imported.stage}`}
               </p>
             </div>
           </div>
@@ -34,7 +42,12 @@ export function Imported({ imported, warnings, onAnother }: ImportedProps) {
           </div>
           <div>
             <div className={classes.label}>First call</div>
-            <CodeLine label="the curl command" text={imported.curl} prompt />
+            <FirstCurl
+              apiId={imported.id}
+              apiName={imported.name}
+              stage={imported.stage}
+              invokeUrl={imported.invokeUrl}
+            />
           </div>
           <Group gap={10}>
             <ButtonLink to="/apis/$apiId" params={{ apiId: imported.id }} search={{}}>
@@ -47,17 +60,11 @@ export function Imported({ imported, warnings, onAnother }: ImportedProps) {
         </div>
       </Card>
       {warnings.length > 0 && (
-        <section className={classes.panel} data-tone="warn" aria-label="Warnings">
-          <h2 className={classes.panelTitle}>
-            <IconAlert size={18} aria-hidden />
-            {warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`}
-          </h2>
-          <ul className={classes.list}>
-            {warnings.map((warning) => (
-              <li key={warning}>{warning}</li>
-            ))}
-          </ul>
-        </section>
+        <Remarks
+          tone="warn"
+          title={warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`}
+          remarks={warnings}
+        />
       )}
     </Stack>
   );

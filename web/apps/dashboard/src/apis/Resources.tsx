@@ -1,11 +1,11 @@
-import { Card, format, IconChevron, IconSearch, MethodTag } from '@tollgate/ui';
 import { TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { getRouteApi } from '@tanstack/react-router';
+import { Card, format, IconChevron, IconSearch, MethodTag } from '@tollgate/ui';
 import { useMemo } from 'react';
 import classes from './ApiPage.module.css';
 import type { ApiDetail } from './queries';
-import { matching, operationCount, pathTree, type PathNode } from './tree';
+import { matching, operationCount, type PathNode, pathTree } from './tree';
 
 const route = getRouteApi('/signed-in/apis/$apiId');
 
@@ -16,7 +16,10 @@ const UNFOLDED = 60;
 export function Resources({ api }: { api: ApiDetail }) {
   const { q = '' } = route.useSearch();
   const navigate = route.useNavigate();
-  const search = useDebouncedCallback((words: string) => void navigate({ search: words ? { q: words } : {}, replace: true }), 200);
+  const search = useDebouncedCallback(
+    (words: string) => void navigate({ search: words ? { q: words } : {}, replace: true }),
+    200,
+  );
   const found = useMemo(() => matching(api.resources, q), [api.resources, q]);
   const tree = useMemo(() => pathTree(found), [found]);
   const count = operationCount(found);
@@ -36,7 +39,9 @@ export function Resources({ api }: { api: ApiDetail }) {
         />
       }
     >
-      {tree.length === 0 && <p className={classes.quiet}>{q ? 'No operation matches.' : 'This API has no operation yet.'}</p>}
+      {tree.length === 0 && (
+        <p className={classes.quiet}>{q ? 'No operation matches.' : 'This API has no operation yet.'}</p>
+      )}
       <ul className={classes.tree}>
         {tree.map((node) => (
           <Node key={node.path} node={node} open={count <= UNFOLDED} />
@@ -84,7 +89,9 @@ function Line({ node }: { node: PathNode }) {
           <MethodTag key={method.httpMethod} method={method.httpMethod} />
         ))}
       </span>
-      {only?.operationName && node.methods.length === 1 && <span className={classes.operation}>{only.operationName}</span>}
+      {only?.operationName && node.methods.length === 1 && (
+        <span className={classes.operation}>{only.operationName}</span>
+      )}
     </>
   );
 }

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { curlLine, sampleCall } from './curl';
 
-const get = { httpMethod: 'GET', apiKeyRequired: false };
-const post = { httpMethod: 'POST', apiKeyRequired: true };
+const get = { httpMethod: 'GET', operationName: null, apiKeyRequired: false };
+const post = { httpMethod: 'POST', operationName: null, apiKeyRequired: true };
 
 it('prefers a GET without path parameters', () => {
   const resources = [
@@ -18,5 +18,13 @@ it('falls back to the root of an API without resources', () => {
 });
 
 it('names the verb and the key where needed, and stays one shell word', () => {
-  expect(curlLine('http://h/dev', { method: 'POST', path: "/o'clock", keyed: true })).toBe("curl -i -X POST -H 'x-api-key: YOUR_KEY' 'http://h/dev/o%27clock'");
+  expect(curlLine('http://h/dev', { method: 'POST', path: "/o'clock", keyed: true })).toBe(
+    "curl -i -X POST -H 'x-api-key: YOUR_KEY' 'http://h/dev/o'\\''clock'",
+  );
+});
+
+it('carries a key that was just made', () => {
+  expect(curlLine('http://h/dev', { method: 'GET', path: '/a', keyed: true }, 'tk_1')).toBe(
+    "curl -i -H 'x-api-key: tk_1' 'http://h/dev/a'",
+  );
 });

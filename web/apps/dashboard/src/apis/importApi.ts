@@ -1,25 +1,31 @@
 import { graphql, query } from '@tollgate/client/graphql';
-import { curlLine, sampleCall } from './curl';
 
 const IMPORT = graphql(`
   mutation ImportApi($input: ApiImportInput!) {
     apiImport(input: $input) {
-      api {
-        id
-        name
-        resources { path methods { httpMethod apiKeyRequired } }
-      }
+      api { id name }
       invokeUrl
-      warnings
-      userErrors { field message code }
+      status
+      warningDetails { pointer line message }
+      errors { field message }
     }
   }
 `);
 
-export type Draft = { name: string; upstreamUrl: string; stage: string; document?: string; documentUrl?: string };
-export type Fault = { field: string | null; message: string; line: number | null };
-export type ImportedApi = { id: string; name: string; stage: string; operations: number; invokeUrl: string; curl: string };
-export type Outcome = { api: ImportedApi | null; warnings: string[]; faults: Fault[] };
+export type Draft = {
+  name: string;
+  upstreamUrl: string;
+  stage: string;
+  requireApiKey: boolean;
+  document?: string;
+  documentUrl?: string;
+};
+
+/** Something about the document, with the place if it is known. */
+export type Remark = { message: string; line: number | null; pointer: string | null };
+export type Fault = Remark & { field: string | null };
+export type ImportedApi = { id: string; name: string; stage: string; invokeUrl: string; pending: boolean };
+export type Outcome = { api: ImportedApi | null; warnings: Remark[]; faults: Fault[] };
 
 /** Imports a document and deploys it. Faults of the document are an outcome, not an error. */
 export async function importApi(draft: Draft): Promise<Outcome> {
@@ -28,16 +34,21 @@ export async function importApi(draft: Draft): Promise<Outcome> {
       name: draft.name || null,
       upstreamUrl: draft.upstreamUrl || null,
       stage: draft.stage,
+      requireApiKey: draft.requireApiKey,
       document: draft.document ?? null,
       documentUrl: draft.documentUrl ?? null,
     },
   });
-  const { api, invokeUrl, warnings } = apiImport;
-  const faults = apiImport.userErrors.map(({ field, message }) => ({ field: field?.at(-1) ?? null, message, line: lineOf(message) }));
+  const { api, invokeUrl, status, warningDetails: warnings } = apiImport;
+  const faults = apiImport.errors.map(({ field, message }) => ({
+    field,
+    message,
+    line: lineOf(message),
+    pointer: null,
+  }));
   if (!api || !invokeUrl) return { api: null, warnings, faults };
-  const operations = api.resources.reduce((sum, resource) => sum + resource.methods.length, 0);
   return {
-    api: { id: api.id, name: api.name, stage: draft.stage, operations, invokeUrl, curl: curlLine(invokeUrl, sampleCall(api.resources)) },
+    api: { id: api.id, name: api.name, stage: draft.stage, invokeUrl, pending: status === 'PENDING' },
     warnings,
     faults,
   };

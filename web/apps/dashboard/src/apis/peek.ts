@@ -24,7 +24,8 @@ function peekJson(text: string): Peek {
     const scheme = Array.isArray(document.schemes) ? document.schemes[0] : undefined;
     return {
       title: written(document.info?.title),
-      upstreamUrl: absolute(written(server)) ?? swagger(written(scheme), written(document.host), written(document.basePath)),
+      upstreamUrl:
+        absolute(written(server)) ?? swagger(written(scheme), written(document.host), written(document.basePath)),
     };
   } catch {
     return {};
@@ -69,6 +70,10 @@ function absolute(url: string | undefined): string | undefined {
   return url && /^https?:\/\/[^{}\s]+$/.test(url) ? url : undefined;
 }
 
-function swagger(scheme: string | undefined, host: string | undefined, basePath: string | undefined): string | undefined {
+function swagger(
+  scheme: string | undefined,
+  host: string | undefined,
+  basePath: string | undefined,
+): string | undefined {
   return host ? absolute(`${scheme ?? 'https'}://${host}${basePath && basePath !== '/' ? basePath : ''}`) : undefined;
 }

@@ -1,6 +1,7 @@
-import { graphql, query, type ResultOf } from '@tollgate/client/graphql';
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { curlLine, sampleCall } from './curl';
+import { asProblem } from '@tollgate/client';
+import { graphql, query, type ResultOf } from '@tollgate/client/graphql';
+import { type Resource, resourcesOf } from './document';
 import { lastDay, trafficByApi } from './traffic';
 
 const APIS = graphql(`
@@ -10,7 +11,7 @@ const APIS = graphql(`
         id
         name
         createdAt
-        stages { name invokeUrl deployment { id createdAt } }
+        stages { name invokeUrl updatedAt undeployedChanges }
       }
       pageInfo { hasNextPage endCursor }
     }
@@ -24,7 +25,8 @@ export function apisQuery(search: string) {
   return infiniteQueryOptions({
     queryKey: ['apis', search],
     initialPageParam: null as string | null,
-    queryFn: async ({ pageParam, signal }) => (await query(APIS, { first: 25, after: pageParam, search: search || null }, signal)).apis,
+    queryFn: async ({ pageParam, signal }) =>
+      (await query(APIS, { first: 25, after: pageParam, search: search || null }, signal)).apis,
     getNextPageParam: ({ pageInfo }) => (pageInfo.hasNextPage ? pageInfo.endCursor : null),
     placeholderData: (earlier) => earlier,
   });
@@ -46,39 +48,52 @@ const API = graphql(`
       id
       name
       description
-      createdAt
-      stages { name invokeUrl deployment { id createdAt } }
-      resources { id path methods { httpMethod operationName apiKeyRequired } }
-      deployments { id description createdAt }
+      revision
+      document
+      stages { name invokeUrl deploymentId updatedAt undeployedChanges }
+      deployments(first: 25) {
+        nodes { id revision description createdAt }
+        pageInfo { hasNextPage }
+      }
     }
   }
 `);
 
-export type ApiDetail = NonNullable<ResultOf<typeof API>['api']>;
+type ApiAnswer = NonNullable<ResultOf<typeof API>['api']>;
+export type ApiDetail = Omit<ApiAnswer, 'document'> & { resources: Resource[] };
 
+/** One API with its resources, or null when there is none with this id. */
 export function apiQuery(id: string) {
   return queryOptions({
     queryKey: ['api', id],
-    queryFn: async ({ signal }) => (await query(API, { id }, signal)).api,
+    queryFn: async ({ signal }): Promise<ApiDetail | null> => {
+      const answer = await query(API, { id }, signal).catch(nullWhenGone);
+      if (!answer?.api) return null;
+      const { document, ...api } = answer.api;
+      return { ...api, resources: resourcesOf(document) };
+    },
   });
 }
 
-/** A deployed stage with a call that fits it, if there is any API yet. */
-export const firstStageQuery = queryOptions({
-  queryKey: ['apis', 'first-stage'],
+function nullWhenGone(error: unknown): null {
+  if (asProblem(error).code?.includes('not_found')) return null;
+  throw error;
+}
+
+/** The newest API with a stage, if there is any. */
+export const newestStageQuery = queryOptions({
+  queryKey: ['apis', 'newest-stage'],
   queryFn: async ({ signal }) => {
     const { apis } = await query(APIS, { first: 25, after: null, search: null }, signal);
-    const api = apis.nodes.find((node) => node.stages.some((stage) => stage.deployment));
-    const stage = api?.stages.find((candidate) => candidate.deployment);
-    if (!api || !stage) return null;
-    const detail = (await query(API, { id: api.id }, signal)).api;
-    return { api: api.name, name: stage.name, curl: curlLine(stage.invokeUrl, sampleCall(detail?.resources ?? [])) };
+    const api = apis.nodes.find((node) => node.stages.length > 0);
+    const [stage] = api?.stages ?? [];
+    return api && stage ? { apiId: api.id, apiName: api.name, stage: stage.name, invokeUrl: stage.invokeUrl } : null;
   },
 });
 
 const TRAFFIC = graphql(`
   query ApiTraffic($from: DateTime!, $to: DateTime!) {
-    hours: usage(from: $from, to: $to, step: 3600, groupBy: [API]) {
+    hours: usage(from: $from, to: $to, step: HOUR, groupBy: [API]) {
       rows { time group requests }
     }
     classes: usage(from: $from, to: $to, groupBy: [API, STATUS_CLASS]) {

@@ -9,14 +9,14 @@ it('covers the 24 hours that end with the running one', () => {
 
 it('gathers hours and errors by API', () => {
   const hours = [
-    { time: '2026-11-21T15:00:00Z', group: ['a'], requests: 4 },
-    { time: '2026-11-22T14:00:00Z', group: ['a'], requests: 6 },
-    { time: '2026-11-23T14:00:00Z', group: ['a'], requests: 99 },
+    { time: '2026-11-21T15:00:00Z', group: { api: 'a' }, requests: 4 },
+    { time: '2026-11-22T14:00:00Z', group: { api: 'a' }, requests: 6 },
+    { time: '2026-11-23T14:00:00Z', group: { api: 'a' }, requests: 99 },
   ];
   const classes = [
-    { group: ['a', '2xx'], requests: 7 },
-    { group: ['a', '4xx'], requests: 2 },
-    { group: ['a', '5xx'], requests: 1 },
+    { group: { api: 'a', statusClass: '2xx' }, requests: 7 },
+    { group: { api: 'a', statusClass: '4xx' }, requests: 2 },
+    { group: { api: 'a', statusClass: '5xx' }, requests: 1 },
   ];
   const one = trafficByApi(hours, classes, day).get('a');
   expect(one).toMatchObject({ calls: 10, errors: 3 });

@@ -1,7 +1,11 @@
 import { expect, it } from 'vitest';
 import { matching, operationCount, pathTree } from './tree';
 
-const method = (httpMethod: string, operationName: string | null = null) => ({ httpMethod, operationName });
+const method = (httpMethod: string, operationName: string | null = null) => ({
+  httpMethod,
+  operationName,
+  apiKeyRequired: false,
+});
 const resources = [
   { path: '/tickets/{ticketId}/qr', methods: [method('GET', 'getTicketCode')] },
   { path: '/events', methods: [method('POST', 'createEvent'), method('GET', 'listEvents')] },

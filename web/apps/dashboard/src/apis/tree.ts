@@ -1,7 +1,7 @@
 /** Resources as a tree of paths. Pure. */
 
-export type Method = { httpMethod: string; operationName: string | null };
-export type Resource = { path: string; methods: Method[] };
+import type { Method, Resource } from './document';
+
 export type PathNode = { label: string; path: string; methods: Method[]; children: PathNode[] };
 
 /** Nests paths by segment; a segment without methods and with one child is joined with it. */
@@ -43,7 +43,7 @@ function byMethod(a: Method, b: Method): number {
 }
 
 /** Resources whose path, method or operation name contains the words; methods that do not match are left out. */
-export function matching<R extends Resource>(resources: R[], q: string): R[] {
+export function matching(resources: Resource[], q: string): Resource[] {
   const words = q.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return resources;
   return resources.flatMap((resource) => {

@@ -1,8 +1,8 @@
-import { asProblem, type Problem, type Session } from '@tollgate/client';
-import { ErrorView } from '@tollgate/ui';
 import { Button, PasswordInput, Stack, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
+import { asProblem, type Problem, type Session } from '@tollgate/client';
+import { ErrorView } from '@tollgate/ui';
 import type { FormEvent } from 'react';
 import { sessionQuery } from './session';
 
@@ -34,7 +34,11 @@ export function Credentials({ withOrganization, passwordHint, submit, send, next
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const text = (name: string) => String(form.get(name) ?? '');
-    sending.mutate({ organization: text('organization').trim(), email: text('email').trim(), password: text('password') });
+    sending.mutate({
+      organization: text('organization').trim(),
+      email: text('email').trim(),
+      password: text('password'),
+    });
   };
 
   return (
@@ -42,9 +46,25 @@ export function Credentials({ withOrganization, passwordHint, submit, send, next
       <Stack gap="md">
         {problem && problem.fields.length === 0 && <ErrorView failure={problem} />}
         {withOrganization && (
-          <TextInput label="Organization" name="organization" autoComplete="organization" required maxLength={80} error={fieldError(problem, 'organization')} withAsterisk={false} />
+          <TextInput
+            label="Organization"
+            name="organization"
+            autoComplete="organization"
+            required
+            maxLength={80}
+            error={fieldError(problem, 'organization')}
+            withAsterisk={false}
+          />
         )}
-        <TextInput label="E-mail" name="email" type="email" autoComplete="username" required error={fieldError(problem, 'email')} withAsterisk={false} />
+        <TextInput
+          label="E-mail"
+          name="email"
+          type="email"
+          autoComplete="username"
+          required
+          error={fieldError(problem, 'email')}
+          withAsterisk={false}
+        />
         <PasswordInput
           label="Password"
           name="password"

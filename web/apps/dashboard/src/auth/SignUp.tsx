@@ -1,6 +1,6 @@
+import { getRouteApi } from '@tanstack/react-router';
 import { signUp } from '@tollgate/client';
 import { AuthLayout } from '@tollgate/ui';
-import { getRouteApi } from '@tanstack/react-router';
 import { TextLink } from '../frame/links';
 import { Credentials } from './Credentials';
 

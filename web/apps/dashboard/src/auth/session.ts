@@ -1,5 +1,5 @@
-import { currentSession } from '@tollgate/client';
 import { queryOptions } from '@tanstack/react-query';
+import { currentSession } from '@tollgate/client';
 
 /** Who is signed in; fetched once, set by sign-in and sign-out. */
 export const sessionQuery = queryOptions({
@@ -10,6 +10,7 @@ export const sessionQuery = queryOptions({
 
 /** A path of our own to return to after sign-in; anything else leads home, so that no link can send elsewhere. */
 export function safeNext(next: unknown): string | undefined {
-  if (typeof next !== 'string' || !next.startsWith('/') || next.startsWith('//') || next.includes('\\')) return undefined;
+  if (typeof next !== 'string' || !next.startsWith('/') || next.startsWith('//') || next.includes('\\'))
+    return undefined;
   return next === '/' ? undefined : next;
 }

@@ -1,7 +1,7 @@
-import { signOut } from '@tollgate/client';
-import { IconApi, IconCode, IconHome, IconSignOut, navLink, Shell } from '@tollgate/ui';
 import { useMutation, useQueryClient, useSuspenseQuery } from '@tanstack/react-query';
 import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router';
+import { signOut } from '@tollgate/client';
+import { IconApi, IconCode, IconHome, IconSignOut, navLink, Shell } from '@tollgate/ui';
 import { sessionQuery } from '../auth/session';
 import classes from './Frame.module.css';
 

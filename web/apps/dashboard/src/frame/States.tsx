@@ -1,7 +1,7 @@
+import { Skeleton, Stack } from '@mantine/core';
+import { type ErrorComponentProps, useRouter } from '@tanstack/react-router';
 import { asProblem } from '@tollgate/client';
 import { EmptyState, ErrorView, IconSearch, PageHeader } from '@tollgate/ui';
-import { Skeleton, Stack } from '@mantine/core';
-import { useRouter, type ErrorComponentProps } from '@tanstack/react-router';
 import { ButtonLink } from './links';
 
 /** In place of a screen that failed to load. */

@@ -1,5 +1,6 @@
-import { Segments, segment } from '@tollgate/ui';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
+import { Segments } from '@tollgate/ui';
+import { SegmentLink } from '../frame/links';
 import classes from './Overview.module.css';
 import { RANGES, type RangeName } from './range';
 
@@ -12,18 +13,24 @@ export function Filters() {
     <div className={classes.filters}>
       <Segments label="Range">
         {(Object.keys(RANGES) as RangeName[]).map((name) => (
-          <Link key={name} to="/" search={(search) => ({ ...search, range: name })} className={segment} aria-current={name === range} activeProps={{}} replace>
+          <SegmentLink
+            key={name}
+            to="/"
+            search={(search) => ({ ...search, range: name })}
+            current={name === range}
+            replace
+          >
             {RANGES[name].label}
-          </Link>
+          </SegmentLink>
         ))}
       </Segments>
       <Segments label="Time zone">
-        <Link to="/" search={(search) => ({ ...search, zone: 'utc' })} className={segment} aria-current={zone === 'utc'} replace>
+        <SegmentLink to="/" search={(search) => ({ ...search, zone: 'utc' })} current={zone === 'utc'} replace>
           UTC
-        </Link>
-        <Link to="/" search={(search) => ({ ...search, zone: 'local' })} className={segment} aria-current={zone === 'local'} replace>
+        </SegmentLink>
+        <SegmentLink to="/" search={(search) => ({ ...search, zone: 'local' })} current={zone === 'local'} replace>
           Local
-        </Link>
+        </SegmentLink>
       </Segments>
     </div>
   );

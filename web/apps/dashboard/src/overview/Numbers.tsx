@@ -10,14 +10,18 @@ export function Numbers({ overview }: { overview: Overview }) {
   const units = now?.quotaUnits ?? 0;
   const p95 = now?.p95Ms ?? null;
   const p95Before = before?.p95Ms ?? null;
-  const errors = errorShare(overview.totals.rows);
+  const errors = errorShare(overview.classes.rows);
   return (
     <StatRow>
-      <StatCard label="Calls" value={format.count(calls)} change={format.relativeChange(calls, before?.requests ?? 0)} />
+      <StatCard
+        label="Calls"
+        value={format.count(calls)}
+        change={format.relativeChange(calls, before?.requests ?? 0)}
+      />
       <StatCard
         label="Errors"
         value={format.percent(errors)}
-        change={before ? format.pointChange(errors, errorShare(overview.beforeTotals.rows)) : null}
+        change={before ? format.pointChange(errors, errorShare(overview.beforeClasses.rows)) : null}
         goodWhen="down"
       />
       <StatCard
@@ -26,7 +30,11 @@ export function Numbers({ overview }: { overview: Overview }) {
         change={p95 !== null && p95Before !== null ? format.millisChange(p95, p95Before) : null}
         goodWhen="down"
       />
-      <StatCard label="Quota units" value={format.count(units)} change={format.relativeChange(units, before?.quotaUnits ?? 0)} />
+      <StatCard
+        label="Quota units"
+        value={format.count(units)}
+        change={format.relativeChange(units, before?.quotaUnits ?? 0)}
+      />
     </StatRow>
   );
 }

@@ -1,11 +1,12 @@
-import { asProblem } from '@tollgate/client';
-import { Card, ErrorView, format, IconPlus, PageHeader, Pill, type Zone } from '@tollgate/ui';
 import { Skeleton, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import { asProblem } from '@tollgate/client';
+import { Card, ErrorView, format, IconPlus, PageHeader, Pill, type Zone } from '@tollgate/ui';
 import { ButtonLink } from '../frame/links';
 import { Filters } from './Filters';
 import { FirstCall } from './FirstCall';
+import { freshness } from './freshness';
 import { Numbers } from './Numbers';
 import classes from './Overview.module.css';
 import { CallsPlot, LatencyPlot } from './Plots';
@@ -17,13 +18,26 @@ const route = getRouteApi('/signed-in/');
 /** What the gateway does now and did in a range: four numbers, two plots, the busiest APIs or keys. */
 export function Overview() {
   const { range = '24h', zone = 'utc', by = 'api' } = route.useSearch();
-  const { data, error, refetch } = useQuery(overviewQuery(range, by));
+  const { data, dataUpdatedAt, error, refetch } = useQuery(overviewQuery(range, by));
   const quiet = data?.overview.now.rows.every((row) => row.requests === 0) ?? false;
   const quietBefore = data?.overview.before.rows.every((row) => row.requests === 0) ?? false;
 
   return (
     <div>
-      <PageHeader title="Overview" below={data && <AsOf asOf={data.overview.classes.asOf} complete={data.overview.classes.complete} zone={zone} stale={error !== null} />}>
+      <PageHeader
+        title="Overview"
+        below={
+          data && (
+            <AsOf
+              asOf={data.overview.classes.asOf}
+              complete={data.overview.classes.complete}
+              zone={zone}
+              now={new Date(dataUpdatedAt)}
+              failed={error !== null}
+            />
+          )
+        }
+      >
         <Filters />
         <ButtonLink to="/apis/import" size="sm" leftSection={<IconPlus size={16} aria-hidden />}>
           New API
@@ -48,13 +62,20 @@ export function Overview() {
   );
 }
 
-function AsOf({ asOf, complete, zone, stale }: { asOf: string; complete: boolean; zone: Zone; stale: boolean }) {
+type AsOfProps = { asOf: string; complete: boolean; zone: Zone; now: Date; failed: boolean };
+
+/** Up to when everything is counted, and whether that keeps up with the clock. */
+function AsOf({ asOf, complete, zone, now, failed }: AsOfProps) {
+  const counted = new Date(asOf);
+  const state = freshness(counted, now, complete, failed);
   return (
     <p className={classes.asOf}>
       <span className="num">
-        as of {format.clock(new Date(asOf), zone)} {format.zoneName(zone)}
+        as of {format.clock(counted, zone)} {format.zoneName(zone)}
       </span>
-      {stale ? <Pill tone="warn">not updating</Pill> : <Pill tone={complete ? 'good' : 'warn'} live>{complete ? 'live, complete' : 'live, still counting'}</Pill>}
+      <Pill tone={state.good ? 'good' : 'warn'} live={!failed}>
+        {state.text}
+      </Pill>
     </p>
   );
 }
@@ -65,8 +86,12 @@ function Loading() {
       <Stack gap={16}>
         <Skeleton h={112} radius={12} />
         <div className={classes.plots}>
-          <Card><Skeleton h={320} /></Card>
-          <Card><Skeleton h={320} /></Card>
+          <Card>
+            <Skeleton h={320} />
+          </Card>
+          <Card>
+            <Skeleton h={320} />
+          </Card>
         </div>
       </Stack>
     </div>

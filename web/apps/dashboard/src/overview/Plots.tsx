@@ -1,5 +1,5 @@
 import { Card, format, type Zone } from '@tollgate/ui';
-import { TimeChart, type ChartSeries } from '@tollgate/ui/chart';
+import { type ChartSeries, TimeChart } from '@tollgate/ui/chart';
 import { classSeries, classTotal, measured, type StatusClass } from './figures';
 import type { UsageSpan } from './range';
 import type { Overview } from './usage';
@@ -16,13 +16,22 @@ const ROLES: { name: StatusClass; label: string; role: ChartSeries['role'] }[] =
 export function CallsPlot({ overview, span, zone }: PlotProps) {
   const values = classSeries(overview.classes.rows, span.times, new Date(overview.classes.asOf));
   const series = ROLES.map(({ name, label, role }) => {
-    const total = classTotal(overview.totals.rows, name);
+    const total = classTotal(overview.classes.rows, name);
     return { label, role, values: values[name], total: format.count(total), seen: total > 0 };
   }).filter((line) => line.seen || line.role !== 'redirect');
   const title = `Calls per ${format.stepName(span.stepSeconds)}`;
   return (
     <Card title={title}>
-      <TimeChart title={`${title} by status class`} times={span.times} series={series} zone={zone} write={format.count} writeAxis={format.compact} area running />
+      <TimeChart
+        title={`${title} by status class`}
+        times={span.times}
+        series={series}
+        zone={zone}
+        write={format.count}
+        writeAxis={format.compact}
+        area
+        running
+      />
     </Card>
   );
 }

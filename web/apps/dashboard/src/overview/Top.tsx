@@ -1,9 +1,9 @@
-import { Card, format, segment, Segments } from '@tollgate/ui';
 import { Table } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Card, format, Segments } from '@tollgate/ui';
 import { apiNamesQuery } from '../apis/queries';
-import { TextLink } from '../frame/links';
+import { SegmentLink, TextLink } from '../frame/links';
+import { groupValue } from '../usageGroup';
 import classes from './Overview.module.css';
 import type { TopBy } from './search';
 import type { Overview } from './usage';
@@ -21,12 +21,24 @@ export function Top({ rows, by }: { rows: TopRow[]; by: TopBy }) {
       flush
       aside={
         <Segments label="Group by">
-          <Link to="/" search={(search) => ({ ...search, by: 'api' as const })} className={segment} aria-current={by === 'api'} replace resetScroll={false}>
+          <SegmentLink
+            to="/"
+            search={(search) => ({ ...search, by: 'api' as const })}
+            current={by === 'api'}
+            replace
+            resetScroll={false}
+          >
             APIs
-          </Link>
-          <Link to="/" search={(search) => ({ ...search, by: 'key' as const })} className={segment} aria-current={by === 'key'} replace resetScroll={false}>
+          </SegmentLink>
+          <SegmentLink
+            to="/"
+            search={(search) => ({ ...search, by: 'key' as const })}
+            current={by === 'key'}
+            replace
+            resetScroll={false}
+          >
             Keys
-          </Link>
+          </SegmentLink>
         </Segments>
       }
     >
@@ -42,10 +54,12 @@ export function Top({ rows, by }: { rows: TopRow[]; by: TopBy }) {
         </Table.Thead>
         <Table.Tbody>
           {busiest.map((row) => {
-            const id = row.group[0] ?? '';
+            const id = groupValue(row.group, by);
             return (
               <Table.Tr key={id}>
-                <Table.Td>{by === 'api' ? <ApiName id={id} name={names?.get(id)} /> : <code>{id || 'without a key'}</code>}</Table.Td>
+                <Table.Td>
+                  {by === 'api' ? <ApiName id={id} name={names?.get(id)} /> : <code>{id || 'without a key'}</code>}
+                </Table.Td>
                 <Table.Td className={classes.share}>
                   <span className={classes.bar} aria-hidden>
                     <span style={{ width: `${(100 * row.requests) / Math.max(1, all)}%` }} />
@@ -54,7 +68,7 @@ export function Top({ rows, by }: { rows: TopRow[]; by: TopBy }) {
                 </Table.Td>
                 <Table.Td className={`num ${classes.right}`}>{format.count(row.requests)}</Table.Td>
                 <Table.Td className={`num ${classes.right} ${classes.units}`}>{format.count(row.quotaUnits)}</Table.Td>
-                <Table.Td className={`num ${classes.right}`}>{row.p95Ms === null ? '–' : format.millis(row.p95Ms)}</Table.Td>
+                <Table.Td className={`num ${classes.right}`}>{format.millis(row.p95Ms)}</Table.Td>
               </Table.Tr>
             );
           })}

@@ -6,8 +6,8 @@ const iso = (seconds: number) => new Date(seconds * 1000).toISOString();
 
 it('a step without rows is zero and a step to come is nothing', () => {
   const rows = [
-    { time: iso(0), group: ['2xx'], requests: 5 },
-    { time: iso(120), group: ['5xx'], requests: 1 },
+    { time: iso(0), group: { statusClass: '2xx' }, requests: 5 },
+    { time: iso(120), group: { statusClass: '5xx' }, requests: 1 },
   ];
   const series = classSeries(rows, times, new Date(130_000));
   expect(series['2xx']).toEqual([5, 0, 0, null]);
@@ -15,7 +15,9 @@ it('a step without rows is zero and a step to come is nothing', () => {
 });
 
 it('ignores rows outside of the range', () => {
-  expect(classSeries([{ time: iso(600), group: ['2xx'], requests: 5 }], times, new Date(600_000))['2xx']).toEqual([0, 0, 0, 0]);
+  expect(
+    classSeries([{ time: iso(600), group: { statusClass: '2xx' }, requests: 5 }], times, new Date(600_000))['2xx'],
+  ).toEqual([0, 0, 0, 0]);
 });
 
 it('leaves a gap where no latency was measured', () => {
@@ -24,9 +26,9 @@ it('leaves a gap where no latency was measured', () => {
 
 it('counts 4xx and 5xx as errors', () => {
   const rows = [
-    { group: ['2xx'], requests: 90 },
-    { group: ['4xx'], requests: 8 },
-    { group: ['5xx'], requests: 2 },
+    { group: { statusClass: '2xx' }, requests: 90 },
+    { group: { statusClass: '4xx' }, requests: 8 },
+    { group: { statusClass: '5xx' }, requests: 2 },
   ];
   expect(classTotal(rows, '4xx')).toBe(8);
   expect(errorShare(rows)).toBeCloseTo(0.1);

@@ -1,10 +1,10 @@
-import { graphql, query, type ResultOf } from '@tollgate/client/graphql';
 import { queryOptions } from '@tanstack/react-query';
-import { usageSpan, type RangeName } from './range';
+import { graphql, query, type ResultOf } from '@tollgate/client/graphql';
+import { type RangeName, usageSpan } from './range';
 import type { TopBy } from './search';
 
 const OVERVIEW = graphql(`
-  query Overview($previous: DateTime!, $from: DateTime!, $to: DateTime!, $step: Int!, $by: [UsageGroup!]) {
+  query Overview($previous: DateTime!, $previousTo: DateTime!, $from: DateTime!, $to: DateTime!, $step: UsageStep!, $by: [UsageGroup!]) {
     classes: usage(from: $from, to: $to, step: $step, groupBy: [STATUS_CLASS]) {
       asOf
       complete
@@ -13,16 +13,13 @@ const OVERVIEW = graphql(`
     latency: usage(from: $from, to: $to, step: $step) {
       rows { time p50Ms p95Ms p99Ms }
     }
-    totals: usage(from: $from, to: $to, groupBy: [STATUS_CLASS]) {
-      rows { group requests }
-    }
     now: usage(from: $from, to: $to) {
       rows { requests quotaUnits p95Ms }
     }
-    before: usage(from: $previous, to: $from) {
+    before: usage(from: $previous, to: $previousTo) {
       rows { requests quotaUnits p95Ms }
     }
-    beforeTotals: usage(from: $previous, to: $from, groupBy: [STATUS_CLASS]) {
+    beforeClasses: usage(from: $previous, to: $previousTo, groupBy: [STATUS_CLASS]) {
       rows { group requests }
     }
     top: usage(from: $from, to: $to, groupBy: $by) {
@@ -41,8 +38,8 @@ export function overviewQuery(range: RangeName, by: TopBy) {
     queryKey: ['overview', range, by],
     queryFn: async ({ signal }) => {
       const span = usageSpan(range, new Date());
-      const { previous, from, to, stepSeconds } = span;
-      const overview = await query(OVERVIEW, { previous, from, to, step: stepSeconds, by: [GROUP[by]] }, signal);
+      const { previous, previousTo, from, to, step } = span;
+      const overview = await query(OVERVIEW, { previous, previousTo, from, to, step, by: [GROUP[by]] }, signal);
       return { span, overview };
     },
     refetchInterval: 2000,

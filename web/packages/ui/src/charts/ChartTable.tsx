@@ -1,7 +1,7 @@
 import { useState } from 'react';
-import { dateTime, zoneName, type Zone } from '../format';
-import classes from './TimeChart.module.css';
+import { dateTime, type Zone, zoneName } from '../format';
 import type { ChartSeries } from './TimeChart';
+import classes from './TimeChart.module.css';
 
 type ChartTableProps = {
   title: string;
@@ -20,7 +20,6 @@ export function ChartTable({ title, times, series, zone, write }: ChartTableProp
         Show as a table<span className="sr-only">: {title}</span>
       </summary>
       {open && (
-        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a region that scrolls must be reachable by keyboard
         <div className={classes.scroll} tabIndex={0} role="region" aria-label={`${title}, table`}>
           <table className={classes.table}>
             <caption className="sr-only">{title}</caption>
@@ -34,9 +33,7 @@ export function ChartTable({ title, times, series, zone, write }: ChartTableProp
                 ))}
               </tr>
             </thead>
-            <tbody>
-              {times.map((_, index) => rowAt(times, series, times.length - 1 - index, zone, write))}
-            </tbody>
+            <tbody>{times.map((_, index) => rowAt(times, series, times.length - 1 - index, zone, write))}</tbody>
           </table>
         </div>
       )}

@@ -13,7 +13,13 @@ export function Sparkline({ values, label }: SparklineProps) {
   const y = (value: number) => HEIGHT - 2 - (value / top) * (HEIGHT - 5);
   const line = values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(' ');
   return (
-    <svg width={WIDTH} height={HEIGHT} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${label}: ${count(sum)}`}>
+    <svg
+      width={WIDTH}
+      height={HEIGHT}
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      role="img"
+      aria-label={`${label}: ${count(sum)}`}
+    >
       <polygon points={`1,${HEIGHT} ${line} ${WIDTH - 1},${HEIGHT}`} fill="var(--tg-accent)" fillOpacity="0.14" />
       <polyline points={line} fill="none" stroke="var(--tg-accent)" strokeWidth="1.6" strokeLinejoin="round" />
     </svg>

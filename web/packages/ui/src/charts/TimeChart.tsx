@@ -1,8 +1,8 @@
 import { useComputedColorScheme } from '@mantine/core';
-import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { dateTime, zoneName, type Zone } from '../format';
+import { dateTime, type Zone, zoneName } from '../format';
 import { clampIndex, timeLabels } from './axis';
 import { ChartTable } from './ChartTable';
 import { AXIS_TEXT, faded, GRID, GROUND, LINES, type Role, type Scheme } from './palette';
@@ -88,11 +88,21 @@ export function TimeChart({ title, times, series, zone, write, writeAxis = write
           </span>
         ))}
       </div>
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions, jsx-a11y/no-noninteractive-tabindex -- the arrow keys do what the pointer does */}
-      <div className={classes.plot} ref={box} role="img" aria-label={describe(title, series, times, zone)} tabIndex={0} onKeyDown={move} onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })} />
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- the arrow keys do what the pointer does */}
+      <div
+        className={classes.plot}
+        ref={box}
+        role="img"
+        aria-label={describe(title, series, times, zone)}
+        tabIndex={0}
+        onKeyDown={move}
+        onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
+      />
       <div className={classes.foot}>
         <ChartTable title={title} times={times} series={series} zone={zone} write={write} />
-        <span className={classes.moment} aria-hidden="true">{at === undefined ? (running ? 'shaded: still counting' : '') : dateTime(new Date(at * 1000), zone)}</span>
+        <span className={classes.moment} aria-hidden="true">
+          {at === undefined ? (running ? 'shaded: still counting' : '') : dateTime(new Date(at * 1000), zone)}
+        </span>
       </div>
     </figure>
   );
@@ -102,7 +112,15 @@ function Swatch({ role, scheme }: { role: Role; scheme: Scheme }) {
   const line = LINES[role];
   return (
     <svg width="22" height="8" aria-hidden="true">
-      <line x1="1" x2="21" y1="4" y2="4" stroke={line[scheme]} strokeWidth="2.4" strokeDasharray={line.dash.join(' ')} />
+      <line
+        x1="1"
+        x2="21"
+        y1="4"
+        y2="4"
+        stroke={line[scheme]}
+        strokeWidth="2.4"
+        strokeDasharray={line.dash.join(' ')}
+      />
     </svg>
   );
 }
@@ -142,7 +160,8 @@ function plotOptions({ width, scheme, zone, roles, area, running, writeAxis, onC
     height: HEIGHT,
     padding: [8, 12, 0, 0],
     legend: { show: false },
-    tzDate: (seconds) => (zone === 'utc' ? uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') : new Date(seconds * 1000)),
+    tzDate: (seconds) =>
+      zone === 'utc' ? uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') : new Date(seconds * 1000),
     cursor: {
       y: false,
       drag: { x: false, y: false },
@@ -150,8 +169,21 @@ function plotOptions({ width, scheme, zone, roles, area, running, writeAxis, onC
     },
     scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.12 : 1] } },
     axes: [
-      { ...axis, size: 44, gap: 10, space: 64, grid: { show: false }, values: (_, splits, ___, ____, step) => timeLabels(splits, step, zone) },
-      { ...axis, size: (_, labels) => 18 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length)), gap: 6, space: 44, values: (_, splits) => splits.map(writeAxis) },
+      {
+        ...axis,
+        size: 44,
+        gap: 10,
+        space: 64,
+        grid: { show: false },
+        values: (_, splits, ___, ____, step) => timeLabels(splits, step, zone),
+      },
+      {
+        ...axis,
+        size: (_, labels) => 18 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length)),
+        gap: 6,
+        space: 44,
+        values: (_, splits) => splits.map(writeAxis),
+      },
     ],
     series: [
       {},

@@ -43,5 +43,7 @@ export function methodTag(method: string, scheme: Scheme): Tag {
 
 /** The line's colour with an alpha, for the area beneath it. */
 export function faded(colour: string, alpha: number): string {
-  return `${colour}${Math.round(alpha * 255).toString(16).padStart(2, '0')}`;
+  return `${colour}${Math.round(alpha * 255)
+    .toString(16)
+    .padStart(2, '0')}`;
 }
