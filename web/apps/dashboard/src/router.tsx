@@ -7,8 +7,9 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
+import { safeNext } from '@tollgate/client';
 import { apiSearch, apisSearch, importSearch } from './apis/search';
-import { safeNext, sessionQuery } from './auth/session';
+import { sessionQuery } from './auth/session';
 import { NotFound, ScreenError, ScreenLoading } from './frame/States';
 import { overviewSearch } from './overview/search';
 

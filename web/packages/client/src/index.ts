@@ -1,3 +1,4 @@
 export * from './json';
+export * from './next';
 export * from './problem';
 export * from './session';

@@ -40,7 +40,8 @@ export async function problemOf(response: Response): Promise<Problem> {
   const text = await response.text();
   const document = parse(text);
   return new Problem({
-    title: document?.title ?? `The server answered ${response.status} ${response.statusText}`.trim(),
+    title:
+      document?.title?.replaceAll('_', ' ') ?? `The server answered ${response.status} ${response.statusText}`.trim(),
     status: response.status,
     code: document?.code,
     detail: document?.detail,

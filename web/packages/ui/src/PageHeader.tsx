@@ -3,13 +3,19 @@ import classes from './PageHeader.module.css';
 
 type PageHeaderProps = { title: string; above?: ReactNode; below?: ReactNode; children?: ReactNode };
 
-/** Name of the page (also of the browser tab) and the actions that hold for all of it. */
-export function PageHeader({ title, above, below, children }: PageHeaderProps) {
+/** Names the browser tab. */
+export function PageTitle({ title }: { title: string }) {
   useEffect(() => {
     document.title = `${title} · Tollgate`;
   }, [title]);
+  return null;
+}
+
+/** Name of the page (also of the browser tab) and the actions that hold for all of it. */
+export function PageHeader({ title, above, below, children }: PageHeaderProps) {
   return (
     <div className={classes.header}>
+      <PageTitle title={title} />
       <div className={classes.titles}>
         {above}
         <h1 className={classes.title}>{title}</h1>

@@ -13,6 +13,7 @@ export * from './MethodTag';
 export * from './PageHeader';
 export * from './Pill';
 export * from './Provider';
+export * from './SchemeSwitch';
 export * from './Segments';
 export * from './Shell';
 export * from './StatCard';

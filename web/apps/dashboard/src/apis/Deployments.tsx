@@ -112,7 +112,6 @@ function Actions({ api, deploymentId, asked, busy, onAsk, onConfirm }: ActionsPr
             key={stage}
             size="compact-sm"
             variant={sure ? 'filled' : 'default'}
-            color={sure ? 'red.9' : undefined}
             loading={sure && busy}
             aria-label={sure ? undefined : `Roll ${stage} back to ${deploymentId}`}
             leftSection={<IconRollback size={14} aria-hidden />}

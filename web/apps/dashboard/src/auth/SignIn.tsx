@@ -1,13 +1,18 @@
 import { getRouteApi } from '@tanstack/react-router';
 import { signIn } from '@tollgate/client';
 import { AuthLayout } from '@tollgate/ui';
+import { Credentials, type CredentialValues } from '@tollgate/ui/credentials';
 import { TextLink } from '../frame/links';
-import { Credentials } from './Credentials';
+import { useEnter } from './useEnter';
 
 const route = getRouteApi('/sign-in');
 
 export function SignIn() {
   const { next } = route.useSearch();
+  const { enter, sending, problem } = useEnter(
+    ({ email, password }: CredentialValues) => signIn(email, password),
+    next,
+  );
   return (
     <AuthLayout
       title="Sign in"
@@ -21,7 +26,7 @@ export function SignIn() {
         </>
       }
     >
-      <Credentials submit="Sign in" send={({ email, password }) => signIn(email, password)} next={next} />
+      <Credentials submit="Sign in" sending={sending} problem={problem} onSubmit={enter} />
     </AuthLayout>
   );
 }

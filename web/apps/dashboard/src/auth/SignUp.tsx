@@ -1,13 +1,18 @@
 import { getRouteApi } from '@tanstack/react-router';
 import { signUp } from '@tollgate/client';
 import { AuthLayout } from '@tollgate/ui';
+import { Credentials, type CredentialValues } from '@tollgate/ui/credentials';
 import { TextLink } from '../frame/links';
-import { Credentials } from './Credentials';
+import { useEnter } from './useEnter';
 
 const route = getRouteApi('/sign-up');
 
 export function SignUp() {
   const { next } = route.useSearch();
+  const { enter, sending, problem } = useEnter(
+    ({ name, email, password }: CredentialValues) => signUp(name, email, password),
+    next,
+  );
   return (
     <AuthLayout
       title="Create an organization"
@@ -22,11 +27,12 @@ export function SignUp() {
       }
     >
       <Credentials
-        withOrganization
-        passwordHint="At least 10 characters."
+        nameLabel="Organization"
+        nameField="organization"
         submit="Create organization"
-        send={({ organization, email, password }) => signUp(organization, email, password)}
-        next={next}
+        sending={sending}
+        problem={problem}
+        onSubmit={enter}
       />
     </AuthLayout>
   );

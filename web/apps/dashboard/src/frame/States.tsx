@@ -1,7 +1,7 @@
 import { Skeleton, Stack } from '@mantine/core';
 import { type ErrorComponentProps, useRouter } from '@tanstack/react-router';
 import { asProblem } from '@tollgate/client';
-import { EmptyState, ErrorView, IconSearch, PageHeader } from '@tollgate/ui';
+import { EmptyState, ErrorView, IconSearch, PageHeader, PageTitle } from '@tollgate/ui';
 import { ButtonLink } from './links';
 
 /** In place of a screen that failed to load. */
@@ -30,16 +30,17 @@ export function ScreenLoading() {
   );
 }
 
+/** In place of a screen that does not exist. */
 export function NotFound() {
   return (
-    <>
-      <PageHeader title="Not found" />
-      <EmptyState icon={<IconSearch size={24} />} title="There is no such page">
+    <main style={{ padding: '10vh 16px' }}>
+      <PageTitle title="Not found" />
+      <EmptyState icon={<IconSearch size={24} />} title="There is no such page" level={1}>
         <p>The address may be mistyped, or the thing it named has been deleted.</p>
-        <ButtonLink to="/" variant="default">
+        <ButtonLink to="/" search={{}} variant="default">
           Back to the overview
         </ButtonLink>
       </EmptyState>
-    </>
+    </main>
   );
 }

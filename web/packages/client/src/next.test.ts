@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { safeNext } from './session';
+import { safeNext } from './next';
 
 it('returns to a path of our own', () => {
   expect(safeNext('/apis?q=museum')).toBe('/apis?q=museum');

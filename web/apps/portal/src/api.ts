@@ -1,0 +1,44 @@
+import { request } from '@tollgate/client';
+
+/** The portal's own JSON interface, as its back end answers. */
+
+export type Session = { tenant: { id: string; name: string }; user: { id: string; email: string } };
+export type Price = { micros: number; currency: string };
+export type Plan = {
+  id: string;
+  name: string;
+  description: string;
+  price: Price;
+  throttle: { rateLimit: number; burstLimit: number } | null;
+  quota: { limit: number; period: 'DAY' | 'WEEK' | 'MONTH' } | null;
+};
+export type Product = { id: string; name: string; description: string; plans: Plan[] };
+export type Catalog = { tenant: { name: string }; products: Product[] };
+export type Key = { id: string; value: string | null; prefix: string; previousUntil: string | null };
+export type Subscription = {
+  id: string;
+  app: { id: string; name: string };
+  product: { id: string; name: string };
+  plan: { id: string; name: string };
+  status: 'pending' | 'active' | 'cancelled';
+  createdAt: string;
+  curl: string | null;
+  keys: Key[];
+};
+
+export const catalog = (signal?: AbortSignal) => request<Catalog>('GET', '/api/catalog', undefined, signal);
+
+export const subscriptions = async (signal?: AbortSignal) =>
+  (await request<{ subscriptions: Subscription[] }>('GET', '/api/subscriptions', undefined, signal)).subscriptions;
+
+export const subscribe = (planId: string, appName: string) =>
+  request<Subscription>('POST', '/api/subscriptions', { planId, appName });
+
+export const rotateKey = (subscriptionId: string, keyId: string, graceSeconds: number) =>
+  request<Key>('POST', `/api/subscriptions/${subscriptionId}/keys/${keyId}/rotate`, { graceSeconds });
+
+export const signIn = (email: string, password: string) =>
+  request<Session>('POST', '/api/session', { email, password });
+
+export const signUp = (name: string, email: string, password: string) =>
+  request<Session>('POST', '/api/signup', { name, email, password });

@@ -1,0 +1,69 @@
+import { Button, PasswordInput, Stack, TextInput } from '@mantine/core';
+import type { FormEvent } from 'react';
+import { ErrorView, type Failure } from './ErrorView';
+
+export type CredentialValues = { name: string; email: string; password: string };
+
+type CredentialsProps = {
+  /** Label of a further field, for signing up; its value is `name`. */
+  nameLabel?: string;
+  /** The field under which the server speaks of that value. */
+  nameField?: string;
+  submit: string;
+  sending: boolean;
+  problem: (Failure & { fields: { field: string; message: string }[] }) | null;
+  onSubmit: (values: CredentialValues) => void;
+};
+
+/** Form of sign-in, and with a name of sign-up. */
+export function Credentials({ nameLabel, nameField = 'name', submit, sending, problem, onSubmit }: CredentialsProps) {
+  const signUp = nameLabel !== undefined;
+  const error = (field: string) => problem?.fields.find((one) => one.field === field)?.message;
+  const send = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const text = (field: string) => String(form.get(field) ?? '');
+    onSubmit({ name: text('name').trim(), email: text('email').trim(), password: text('password') });
+  };
+  return (
+    <form onSubmit={send}>
+      <Stack gap="md">
+        {problem && problem.fields.length === 0 && <ErrorView failure={problem} />}
+        {signUp && (
+          <TextInput
+            label={nameLabel}
+            name="name"
+            required
+            maxLength={100}
+            error={error(nameField)}
+            withAsterisk={false}
+          />
+        )}
+        <TextInput
+          label="E-mail"
+          name="email"
+          type="email"
+          autoComplete="username"
+          required
+          error={error('email')}
+          withAsterisk={false}
+        />
+        <PasswordInput
+          label="Password"
+          name="password"
+          autoComplete={signUp ? 'new-password' : 'current-password'}
+          required
+          minLength={signUp ? 10 : undefined}
+          maxLength={200}
+          description={signUp ? 'At least 10 characters.' : undefined}
+          error={error('password')}
+          withAsterisk={false}
+          visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }}
+        />
+        <Button type="submit" fullWidth mt={4} loading={sending}>
+          {submit}
+        </Button>
+      </Stack>
+    </form>
+  );
+}
