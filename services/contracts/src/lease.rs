@@ -69,7 +69,7 @@ pub struct LeaseGrant {
 call!(LeaseGrant => LeaseAnswers, Metering, Service);
 
 /// One wish for quota units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseWant {
     /// The lease's future id, chosen by the gateway: asking again with the same id answers the same lease.
     pub lease: LeaseId,
@@ -83,6 +83,8 @@ pub struct LeaseWant {
     pub need: u64,
     /// Units the gateway expects to use soon.
     pub hint: u64,
+    /// Leases of the same key and plan that this run uses: they are not called back for this wish's sake.
+    pub holds: Vec<LeaseId>,
 }
 
 /// Answer to [`LeaseGrant`].

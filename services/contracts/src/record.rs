@@ -15,8 +15,11 @@ use common::id::{
 
 pub use batch::{
     Batch, BatchError, BatchName, FRAME_HEADER, FrameError, Frames, HEADER_LEN, frame, next_frame, seal,
+    sealed_len,
 };
-pub use codec::{CodecError, MAX_RECORD, encode, patch_outcome, patch_subject};
+pub use codec::{
+    CodecError, MAX_RECORD, MIN_RECORD, encode, patch_outcome, patch_started, patch_subject, subject,
+};
 pub use reason::Reason;
 
 /// Longest path kept in a record, in bytes; longer ones are cut at a character boundary.

@@ -1,1 +1,4 @@
 //! gateway
+
+pub mod admission;
+pub mod spool;

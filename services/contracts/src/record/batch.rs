@@ -155,6 +155,14 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Length of the batch that `bytes` begin with, which may be longer; nothing when no sealed header is there.
+pub fn sealed_len(bytes: &[u8]) -> Option<usize> {
+    let header = bytes.first_chunk::<HEADER_LEN>()?;
+    let crc = u32::from_le_bytes(get(header, AT_HEADER_CRC));
+    let sealed = header[..8] == MAGIC && crc32fast::hash(&header[..AT_HEADER_CRC]) == crc;
+    sealed.then(|| HEADER_LEN + u32::from_le_bytes(get(header, AT_BODY_LEN)) as usize)
+}
+
 /// The header that makes `body` the batch called `name`. The same arguments always give the same bytes.
 pub fn seal(name: &BatchName, day: i32, oldest: i64, count: u32, body: &[u8]) -> [u8; HEADER_LEN] {
     let mut header = [0; HEADER_LEN];

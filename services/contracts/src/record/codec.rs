@@ -41,6 +41,8 @@ const AT_ROUTE_LEN: usize = 220;
 const AT_PATH_LEN: usize = 222;
 const HEAD: usize = 224;
 
+/// Shortest encoded record, in bytes: one without texts.
+pub const MIN_RECORD: usize = HEAD;
 /// Longest encoded record, in bytes.
 pub const MAX_RECORD: usize = HEAD + MAX_METHOD + MAX_STAGE + MAX_ROUTE + MAX_PATH;
 
@@ -119,16 +121,35 @@ pub fn encode(record: &UsageRecord<'_>, buffer: &mut [u8]) -> Result<usize, Code
     Ok(needed)
 }
 
-/// Replaces the account in an encoded record, which must be at least a whole record long.
+/// Replaces the account in an encoded record. Does nothing to bytes too short to be one.
 pub fn patch_subject(encoded: &mut [u8], subject: &Subject) {
+    let Some(encoded) = encoded.first_chunk_mut::<HEAD>() else { return };
     put_id(encoded, AT_KEY, subject.key.map(KeyId::uuid));
     put_id(encoded, AT_USAGE_PLAN, subject.usage_plan.map(UsagePlanId::uuid));
     put_id(encoded, AT_PLAN, subject.plan.map(PlanId::uuid));
     put_id(encoded, AT_SUBSCRIPTION, subject.subscription.map(SubscriptionId::uuid));
 }
 
-/// Replaces the outcome in an encoded record, which must be at least a whole record long.
+/// Replaces the start in an encoded record. Does nothing to bytes too short to be one.
+pub fn patch_started(encoded: &mut [u8], started_at: i64) {
+    let Some(encoded) = encoded.first_chunk_mut::<HEAD>() else { return };
+    put(encoded, AT_STARTED, started_at.to_le_bytes());
+}
+
+/// The account in an encoded record; nobody's in bytes too short to be one.
+pub fn subject(encoded: &[u8]) -> Subject {
+    let Some(head) = encoded.first_chunk::<HEAD>() else { return Subject::default() };
+    Subject {
+        key: id(head, AT_KEY).map(KeyId::from_uuid),
+        usage_plan: id(head, AT_USAGE_PLAN).map(UsagePlanId::from_uuid),
+        plan: id(head, AT_PLAN).map(PlanId::from_uuid),
+        subscription: id(head, AT_SUBSCRIPTION).map(SubscriptionId::from_uuid),
+    }
+}
+
+/// Replaces the outcome in an encoded record. Does nothing to bytes too short to be one.
 pub fn patch_outcome(encoded: &mut [u8], outcome: &Outcome) {
+    let Some(encoded) = encoded.first_chunk_mut::<HEAD>() else { return };
     put(encoded, AT_STATUS, outcome.status.to_le_bytes());
     put(encoded, AT_REASON, outcome.reason.code().to_le_bytes());
     put(encoded, AT_FLAGS, outcome.flags.bits().to_le_bytes());
@@ -191,12 +212,7 @@ impl<'a> UsageRecord<'a> {
             route,
             path,
             client_ip: client_ip(get(head, AT_CLIENT_IP)),
-            subject: Subject {
-                key: id(head, AT_KEY).map(KeyId::from_uuid),
-                usage_plan: id(head, AT_USAGE_PLAN).map(UsagePlanId::from_uuid),
-                plan: id(head, AT_PLAN).map(PlanId::from_uuid),
-                subscription: id(head, AT_SUBSCRIPTION).map(SubscriptionId::from_uuid),
-            },
+            subject: subject(head),
             started_at: i64::from_le_bytes(get(head, AT_STARTED)),
             outcome: outcome(head)?,
         })

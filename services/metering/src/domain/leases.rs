@@ -116,7 +116,7 @@ impl QuotaPeriod {
         if !self.leases.iter().any(|lease| !lease.closed) {
             return LeaseOutcome::Exhausted { until: self.span.end, limit: self.limit, left: free };
         }
-        let unspent = self.recall();
+        let unspent = self.recall(&want.holds);
         self.scarce(if unspent { RETRY_RECALLED_US } else { RETRY_SPENT_US })
     }
 
@@ -164,7 +164,7 @@ impl QuotaPeriod {
     pub fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
         if self.settled.saturating_add(self.open()) > limit {
-            self.recall();
+            self.recall(&[]);
         }
     }
 
@@ -175,10 +175,10 @@ impl QuotaPeriod {
         self.leases.iter().filter(wanted).map(|lease| lease.id)
     }
 
-    /// Calls every open lease back; answers whether one of them may have units left.
-    fn recall(&mut self) -> bool {
+    /// Calls every open lease back but `spared`; answers whether one of them may have units left.
+    fn recall(&mut self, spared: &[LeaseId]) -> bool {
         let mut unspent = false;
-        for lease in self.leases.iter_mut().filter(|lease| !lease.closed) {
+        for lease in self.leases.iter_mut().filter(|lease| !lease.closed && !spared.contains(&lease.id)) {
             lease.recalled = true;
             unspent |= lease.spent < lease.ceiling;
         }

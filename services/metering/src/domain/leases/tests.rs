@@ -22,6 +22,7 @@ fn want(number: u128, need: u64, hint: u64) -> LeaseWant {
         at: 0,
         need,
         hint,
+        holds: Vec::new(),
     }
 }
 
@@ -97,6 +98,16 @@ fn nothing_free_is_scarce_while_leases_are_open_and_exhausted_after() {
     assert_eq!(period.grant(run(2), &want(2, 1, 1)), exhausted);
     period.set_limit(12);
     assert_eq!(units(period.grant(run(2), &want(2, 2, 1))), 2);
+}
+
+#[test]
+fn a_gateway_that_asks_ahead_keeps_the_leases_it_holds() {
+    let mut period = QuotaPeriod::new(SPAN, 10);
+    period.grant(run(1), &want(1, 5, 5));
+    period.grant(run(1), &want(2, 5, 5));
+    let ahead = LeaseWant { holds: vec![lease(2)], ..want(3, 1, 1) };
+    assert!(matches!(period.grant(run(1), &ahead), LeaseOutcome::Scarce { .. }));
+    assert_eq!(period.recalls(run(1)).collect::<Vec<_>>(), [lease(1)]);
 }
 
 #[test]

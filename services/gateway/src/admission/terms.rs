@@ -1,0 +1,137 @@
+//! What the gateway says about a call and what it is told.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use common::id::{ApiId, DeploymentId, KeyId, RequestId, TenantId, UsagePlanId};
+use contracts::metering::DegradedMode;
+use contracts::record::Reason;
+
+use super::account::Account;
+use super::throttle::{Bucket, Rate};
+
+/// What is known of a call when its route is.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// Its identity.
+    pub request_id: RequestId,
+    /// Owner of the API.
+    pub tenant: TenantId,
+    /// The API.
+    pub api_id: ApiId,
+    /// Stage name; empty when none matched.
+    pub stage: &'a str,
+    /// What serves it.
+    pub deployment: Option<DeploymentId>,
+    /// HTTP method.
+    pub method: &'a str,
+    /// Resource path of the route; empty when none matched.
+    pub route: &'a str,
+    /// Path as received, without the query.
+    pub path: &'a str,
+    /// Address of the client.
+    pub client_ip: Option<IpAddr>,
+    /// When it arrived, microseconds since the epoch.
+    pub started_at: i64,
+}
+
+/// The limits a call is admitted under.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The key.
+    pub key: KeyId,
+    /// The usage plan.
+    pub plan: UsagePlanId,
+    /// The plan's throttle for this key.
+    pub rate: Option<Rate>,
+    /// Further throttles that hold for this call; the gateway keeps their buckets.
+    pub buckets: &'a [(&'a Bucket, Rate)],
+    /// Whether the plan has a quota.
+    pub quota: bool,
+    /// Units the call takes.
+    pub units: u64,
+    /// What happens when it cannot be admitted by the rules.
+    pub degraded: DegradedMode,
+}
+
+/// Why a call is not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: Reason,
+    /// Microseconds after which it may be worth trying again.
+    pub retry_after_us: i64,
+}
+
+/// Whether a call may run.
+#[derive(Debug)]
+pub enum Decision {
+    /// It may.
+    Admitted(Admitted),
+    /// It may not. Nothing was taken.
+    Refused(Refusal),
+    /// Metering has to be asked first: [`Call::admit`] waits for it.
+    Pending(Arc<Account>),
+}
+
+/// What an admitted call may tell its client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// Tokens left in the key's bucket.
+    pub throttle_left: Option<u64>,
+    /// The quota, if it is counted.
+    pub quota: Option<QuotaLeft>,
+    /// Served by the plan's rule for degraded mode, without a lease.
+    pub degraded: bool,
+}
+
+/// A quota as this gateway knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaLeft {
+    /// Units per period.
+    pub limit: u64,
+    /// Units left, as far as this gateway knows: other gateways use some of them.
+    pub left: u64,
+    /// End of the period, microseconds since the epoch.
+    pub resets_at: i64,
+}
+
+/// How a call ended, as the gateway sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Status sent, 0 when none was.
+    pub status: u16,
+    /// Why.
+    pub reason: Reason,
+    /// The client left before the end.
+    pub client_gone: bool,
+    /// Whether the units taken stay taken; [`Reason::counts`] unless the plan says otherwise.
+    pub counts: bool,
+    /// Units to invoice.
+    pub billable_units: u64,
+    /// Whole duration in microseconds.
+    pub latency_us: u64,
+    /// Part of it spent waiting for the upstream.
+    pub upstream_us: u64,
+    /// Bytes of the request body.
+    pub bytes_in: u64,
+    /// Bytes of the response body.
+    pub bytes_out: u64,
+}
+
+impl Ended {
+    /// A call that ended for `reason` with `status`, with nothing else known.
+    pub const fn new(status: u16, reason: Reason) -> Self {
+        Self {
+            status,
+            reason,
+            client_gone: matches!(reason, Reason::ClientDisconnected),
+            counts: reason.counts(),
+            billable_units: 0,
+            latency_us: 0,
+            upstream_us: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+}
