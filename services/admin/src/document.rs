@@ -78,7 +78,11 @@ impl DocumentFetcher {
             .map_err(|error| fault(error.to_string()))?;
         let response = client.request(request).await.map_err(|error| fault(cause(&error)))?;
         match response.status() {
-            status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
+            StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT => {
                 let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
                 let location = location.ok_or_else(|| fault("redirects to nowhere".to_owned()))?;
                 let next = url.join(location).map_err(|error| fault(error.to_string()))?;
@@ -166,5 +170,99 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     match innermost.downcast_ref::<Error>().and_then(|error| error.fields.first()) {
         Some(at) => at.message.clone(),
         None => innermost.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::{Upstream, Wire};
+
+    fn serve(answers: &'static [(&'static str, &'static str)]) -> Upstream {
+        Upstream::start(move |mut wire: Wire| {
+            let head = wire.read_head()?;
+            let path = head.start_line().split(' ').nth(1).unwrap_or_default().to_owned();
+            let answer = answers.iter().find(|(known, _)| *known == path);
+            wire.send(
+                answer.map_or("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", |(_, answer)| answer),
+            )
+        })
+        .unwrap()
+    }
+
+    fn loopback() -> DocumentFetcher {
+        DocumentFetcher::new(&["127.0.0.0/8".parse().unwrap()])
+    }
+
+    async fn refusal(fetcher: &DocumentFetcher, url: &str) -> String {
+        fetcher.fetch(url).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_document_is_read_through_redirects() {
+        let server = serve(&[
+            ("/old", "HTTP/1.1 302 Found\r\nlocation: new?v=1\r\ncontent-length: 0\r\n\r\n"),
+            ("/new?v=1", "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\nopenapi: 3.1.0"),
+        ]);
+        let text = loopback().fetch(&format!("{}/old", server.url())).await.unwrap();
+        assert_eq!(text, "openapi: 3.1.0");
+        assert!(refusal(&loopback(), &format!("{}/none", server.url())).await.contains("status 404"));
+    }
+
+    #[tokio::test]
+    async fn private_addresses_are_refused_before_anything_is_sent() {
+        let server = serve(&[]);
+        let port = server.address().port();
+        let hosts = [
+            "127.0.0.1",
+            "localhost",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "2130706433",
+            "0x7f.1",
+            "169.254.169.254",
+        ];
+        for host in hosts {
+            let refused = refusal(&DocumentFetcher::new(&[]), &format!("http://{host}:{port}/")).await;
+            assert!(refused.contains("private network"), "{host}: {refused}");
+        }
+        assert_eq!(server.connections(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_into_a_private_network_is_refused() {
+        let server = serve(&[(
+            "/",
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://169.254.169.254/latest\r\ncontent-length: 0\r\n\r\n",
+        )]);
+        assert!(refusal(&loopback(), &server.url()).await.contains("private network"));
+    }
+
+    #[tokio::test]
+    async fn redirects_end() {
+        let server = serve(&[("/", "HTTP/1.1 301 Moved\r\nlocation: /\r\ncontent-length: 0\r\n\r\n")]);
+        assert!(refusal(&loopback(), &server.url()).await.contains("redirects more than"));
+    }
+
+    #[tokio::test]
+    async fn a_document_over_the_limit_is_refused_however_it_is_framed() {
+        let server = Upstream::start(|mut wire| {
+            wire.read_head()?;
+            wire.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+            let chunk = [b"100000\r\n".as_slice(), &vec![b'x'; 1 << 20], b"\r\n"].concat();
+            (0..8).try_for_each(|_| wire.send(&chunk))
+        })
+        .unwrap();
+        let error = loopback().fetch(&server.url()).await.unwrap_err();
+        assert_eq!((error.code, error.reason.as_ref()), (Code::PayloadTooLarge, "document_too_large"));
+    }
+
+    #[tokio::test]
+    async fn only_plain_web_addresses_are_read() {
+        for url in ["file:///etc/passwd", "ftp://example.com/", "http://user:pw@example.com/", "openapi.yaml"]
+        {
+            let error = loopback().fetch(url).await.unwrap_err();
+            assert_eq!(error.fields[0].field, FIELD, "{url}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use common::Clock;
 use common::net::Cidr;
 use contracts::{Client, Ctx};
@@ -57,8 +57,9 @@ impl State {
     }
 
     /// The context of a new request, before anybody is known.
-    fn request_ctx(&self) -> Ctx {
-        Ctx::anonymous(self.clock.now())
+    fn request_ctx(&self, request: &HttpRequest) -> Ctx {
+        let client_address = request.peer_addr().map(|peer| peer.ip());
+        Ctx { client_address, ..Ctx::anonymous(self.clock.now()) }
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) async fn sign_up(
     request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let mut ctx = state.request_ctx();
+    let mut ctx = state.request_ctx(&request);
     let request_id = ctx.request_id;
     let work = async {
         ctx.idempotency_key = auth::idempotency_key(&request)?;
@@ -91,7 +91,7 @@ pub(crate) async fn sign_in(
     request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let ctx = state.request_ctx();
+    let ctx = state.request_ctx(&request);
     let work = async {
         let SignInBody { email, password } = read_json(&request, body, MAX_BODY).await?;
         let signed_in = state.client.call(&ctx, SignIn { email, password }).await?;
@@ -102,7 +102,7 @@ pub(crate) async fn sign_in(
 
 /// `GET /api/session`: whose credentials these are.
 pub(crate) async fn show(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let ctx = state.request_ctx();
+    let ctx = state.request_ctx(&request);
     let work = async {
         let identity = authenticate(&state, &ctx, &request).await?.identity;
         let identity = identity.ok_or_else(credentials_required)?;
@@ -113,7 +113,7 @@ pub(crate) async fn show(state: web::Data<State>, request: HttpRequest) -> Resul
 
 /// `DELETE /api/session`: ends the session. One that is gone already is no error.
 pub(crate) async fn sign_out(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let ctx = state.request_ctx();
+    let ctx = state.request_ctx(&request);
     let work = async {
         if let Some(secret) = auth::session_secret(&request) {
             auth::guard_cookie(&request)?;

@@ -1,12 +1,13 @@
 //! APIs, their stages and deployments: what can be read of them.
 
+use std::sync::Arc;
+
 use async_graphql::{ComplexObject, Context, ID, Json, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use contracts::apis::{self, GetApi, ListApis, ListDeployments};
 
 use super::call::{call, id, page};
 use super::connection::{Connection, page_cost};
-use super::references::references;
 use super::scalar::{Long, Throttle};
 
 /// An API.
@@ -27,16 +28,21 @@ pub(crate) struct Api {
     created_at: DateTime<Utc>,
     /// When the document was last changed.
     updated_at: DateTime<Utc>,
+    /// The document, where it came along.
+    #[graphql(skip)]
+    known_document: Option<Arc<apidef::Api>>,
 }
 
 #[ComplexObject]
 impl Api {
     /// The document as it is now, deployed or not.
     #[graphql(complexity = 10)]
-    async fn document(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
-        let Some(detail) = references(ctx)?.api_detail(&self.id).await? else { return Ok(None) };
-        let document = serde_json::to_value(&detail.document).map_err(common::Error::internal)?;
-        Ok(Some(Json(document)))
+    async fn document(&self, ctx: &Context<'_>) -> Result<Json<serde_json::Value>> {
+        let document = match &self.known_document {
+            Some(document) => Arc::clone(document),
+            None => Arc::new(call(ctx, GetApi { id: id("id", &self.id)? }).await?.document),
+        };
+        Ok(Json(serde_json::to_value(document.as_ref()).map_err(common::Error::internal)?))
     }
 
     /// Its deployments, newest first.
@@ -61,7 +67,14 @@ impl From<apis::ApiSummary> for Api {
             stages: api.stages.into_iter().map(Stage::from).collect(),
             created_at: api.created_at,
             updated_at: api.updated_at,
+            known_document: None,
         }
+    }
+}
+
+impl From<apis::ApiDetail> for Api {
+    fn from(detail: apis::ApiDetail) -> Self {
+        Self { known_document: Some(Arc::new(detail.document)), ..Self::from(detail.summary) }
     }
 }
 
@@ -179,7 +192,7 @@ impl ApiQuery {
 
     /// One API.
     async fn api(&self, ctx: &Context<'_>, #[graphql(name = "id")] api: ID) -> Result<Option<Api>> {
-        Ok(Some(call(ctx, GetApi { id: id("id", &api)? }).await?.summary.into()))
+        Ok(Some(call(ctx, GetApi { id: id("id", &api)? }).await?.into()))
     }
 
     /// An API's deployments, newest first.

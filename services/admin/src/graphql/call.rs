@@ -30,13 +30,14 @@ pub(crate) fn caller<'a>(ctx: &Context<'a>) -> Result<&'a Caller> {
 
 /// Makes one call on the caller's behalf.
 pub(crate) async fn call<C: Call>(ctx: &Context<'_>, request: C) -> Result<C::Output> {
-    let caller = caller(ctx)?;
-    caller.client.call(&field_ctx(ctx, caller, ""), request).await
+    call_step(ctx, "", request).await
 }
 
 /// Makes one of several calls that a single field needs; `step` keeps their idempotency apart.
 pub(crate) async fn call_step<C: Call>(ctx: &Context<'_>, step: &str, request: C) -> Result<C::Output> {
     let caller = caller(ctx)?;
+    // The role checks too; here it saves the way there.
+    caller.ctx.authorize(C::ACCESS)?;
     caller.client.call(&field_ctx(ctx, caller, step), request).await
 }
 

@@ -12,7 +12,7 @@ use contracts::Ctx;
 use super::call::Caller;
 use super::references::References;
 use super::refusal::complete;
-use super::{AdminSchema, limits};
+use super::{AdminSchema, leaves, limits};
 use crate::State;
 use crate::auth::{self, Authenticated};
 use crate::body::read_json;
@@ -27,7 +27,7 @@ pub(crate) async fn answer(
     request: HttpRequest,
     body: web::Payload,
 ) -> HttpResponse {
-    let ctx = state.request_ctx();
+    let ctx = state.request_ctx(&request);
     let outcome = async {
         let authenticated = auth::authenticate(&state, &ctx, &request).await?;
         let operation = read_json(&request, body, MAX_BODY).await?;
@@ -43,8 +43,8 @@ pub(crate) async fn answer(
 }
 
 /// Every other verb: an operation changes things, and a link must not.
-pub(crate) async fn method_not_allowed(state: web::Data<State>) -> HttpResponse {
-    let ctx = state.request_ctx();
+pub(crate) async fn method_not_allowed(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
+    let ctx = state.request_ctx(&request);
     let error = Error::new(Code::Invalid, "method_not_allowed", "send operations as POST with a JSON body");
     let mut response = refuse(&ctx, error);
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -78,10 +78,11 @@ async fn run(schema: &AdminSchema, operation: Request) -> Response {
     Box::pin(schema.execute(operation)).await
 }
 
-/// Parses the document once and checks its size before validation walks it.
+/// Parses the document once and checks its size before anything else walks it.
 fn prepare(mut operation: Request) -> Result<Request, ServerError> {
-    let document = parse_query(&operation.query)?;
+    let mut document = parse_query(&operation.query)?;
     limits::check(&document)?;
+    leaves::drop_selections(&mut document);
     operation.set_parsed_query(document);
     Ok(operation)
 }

@@ -10,6 +10,7 @@ mod call;
 mod connection;
 mod developers;
 pub(crate) mod endpoint;
+mod leaves;
 mod limits;
 mod organization;
 mod products;

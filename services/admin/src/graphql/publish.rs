@@ -307,7 +307,7 @@ impl PublishMutation {
     async fn api_edit(&self, ctx: &Context<'_>, input: ApiEditInput) -> Result<ApiEditPayload> {
         settle(async {
             let edited = call(ctx, input.read()?).await?;
-            Ok(ApiEditPayload { api: Some(edited.summary.into()), ..Default::default() })
+            Ok(ApiEditPayload { api: Some(edited.into()), ..Default::default() })
         })
         .await
     }

@@ -10,7 +10,7 @@ use async_graphql::{Context, ID};
 use common::id::{ApiId, AppId, InvalidId, KeyId, ProductId, SubscriptionId, UsagePlanId};
 use common::{Code, Error, Result};
 use contracts::Call;
-use contracts::apis::{ApiDetail, GetApi};
+use contracts::apis::{ApiSummary, FindApis};
 use contracts::billing::{self, GetProduct, GetSubscription};
 use contracts::metering::{self, GetApiKey, GetUsagePlan};
 use contracts::portal::{self, GetApp};
@@ -26,6 +26,8 @@ use super::usage_plans::UsagePlan;
 
 /// Calls in flight for one batch.
 const CONCURRENT: usize = 16;
+/// APIs that one call finds.
+const FIND_AT_ONCE: usize = 100;
 
 /// What this request has looked up so far.
 pub(crate) struct References(DataLoader<Lookup, HashMapCache>);
@@ -41,14 +43,9 @@ impl References {
         Self(DataLoader::with_cache(Lookup(caller), tokio::spawn, HashMapCache::default()))
     }
 
-    /// The API with its document; absent when it is gone.
-    pub(crate) async fn api_detail(&self, id: &ID) -> async_graphql::Result<Option<Arc<ApiDetail>>> {
-        self.one::<ApiId>(id).await
-    }
-
     /// The API; absent when it is gone.
     pub(crate) async fn api(&self, id: &ID) -> async_graphql::Result<Option<Api>> {
-        Ok(self.api_detail(id).await?.map(|detail| detail.summary.clone().into()))
+        Ok(self.one::<ApiId>(id).await?.map(|api: Arc<ApiSummary>| api.as_ref().clone().into()))
     }
 
     /// The usage plan; absent when it is gone.
@@ -103,6 +100,7 @@ impl Lookup {
         C: Call,
     {
         let Caller { ctx, client, .. } = &self.0;
+        ctx.authorize(C::ACCESS)?;
         let requests: Vec<_> = keys.iter().map(|key| (*key, request(*key))).collect();
         let lookups = requests.into_iter().map(|(key, request)| async move {
             match client.call(ctx, request).await {
@@ -113,6 +111,22 @@ impl Lookup {
         });
         let found: Vec<_> = stream::iter(lookups).buffer_unordered(CONCURRENT).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
+    }
+}
+
+impl Loader<ApiId> for Lookup {
+    type Value = Arc<ApiSummary>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ApiId]) -> Result<HashMap<ApiId, Self::Value>> {
+        let Caller { ctx, client, .. } = &self.0;
+        ctx.authorize(FindApis::ACCESS)?;
+        let mut found = HashMap::with_capacity(keys.len());
+        for ids in keys.chunks(FIND_AT_ONCE) {
+            let apis = client.call(ctx, FindApis { ids: ids.to_vec() }).await?;
+            found.extend(apis.into_iter().map(|api| (api.id, Arc::new(api))));
+        }
+        Ok(found)
     }
 }
 
@@ -130,7 +144,6 @@ macro_rules! lookups {
 }
 
 lookups! {
-    ApiId => GetApi => ApiDetail;
     UsagePlanId => GetUsagePlan => metering::UsagePlan;
     KeyId => GetApiKey => metering::ApiKey;
     ProductId => GetProduct => billing::Product;

@@ -1,3 +1,5 @@
-//! The provider's edge from outside.
+//! The provider's edge from outside, without the roles behind it.
 
+mod edge;
+mod operations;
 mod schema;
