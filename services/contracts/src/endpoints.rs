@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use common::clock::monotonic;
 use common::{Code, Error, Result};
 
 use crate::access::{Access, Ctx};
@@ -13,10 +15,14 @@ use crate::call::{Call, Role};
 type Answer = Pin<Box<dyn Future<Output = Result<Vec<u8>>> + Send>>;
 type Handler = Box<dyn Fn(Ctx, Vec<u8>) -> Answer + Send + Sync>;
 
+/// Told of every answer: the call's name, what it failed with, and how long it took.
+pub type Observer = Box<dyn Fn(&'static str, Option<Code>, Duration) + Send + Sync>;
+
 /// A role's answers. Requests and answers are JSON on every wiring, so both behave alike.
 pub struct Endpoints {
     role: Role,
     handlers: BTreeMap<&'static str, (Access, Handler)>,
+    observer: Option<Observer>,
 }
 
 impl std::fmt::Debug for Endpoints {
@@ -28,7 +34,7 @@ impl std::fmt::Debug for Endpoints {
 impl Endpoints {
     /// No answers yet.
     pub fn new(role: Role) -> Self {
-        Self { role, handlers: BTreeMap::new() }
+        Self { role, handlers: BTreeMap::new(), observer: None }
     }
 
     /// The role that answers.
