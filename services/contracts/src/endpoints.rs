@@ -74,15 +74,23 @@ impl Endpoints {
         self
     }
 
+    /// Tells `observer` of every answer from now on.
+    #[must_use]
+    pub fn observed_by(self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
     /// Answers one request given as JSON.
     pub async fn answer(&self, name: &str, ctx: Ctx, body: Vec<u8>) -> Result<Vec<u8>> {
-        let Some((_, handler)) = self.handlers.get(name) else {
-            return Err(Error::new(
-                Code::NotFound,
-                "call_not_found",
-                format!("{} has no call {name}", self.role),
-            ));
+        let Some((name, (_, handler))) = self.handlers.get_key_value(name) else {
+            let message = format!("{} has no call {name}", self.role);
+            return Err(Error::new(Code::NotFound, "call_not_found", message));
         };
-        handler(ctx, body).await
+        let started = monotonic();
+        let outcome = handler(ctx, body).await;
+        if let Some(observer) = &self.observer {
+            observer(name, outcome.as_ref().err().map(|error| error.code), started.elapsed());
+        }
+        outcome
     }
 }
