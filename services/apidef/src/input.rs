@@ -1,11 +1,14 @@
 //! What of a request and its surroundings mappings and templates may read.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use url::form_urlencoded;
 
-use crate::model::Named;
 use crate::path::decode;
+
+/// Variables of a stage by name.
+pub type Variables = BTreeMap<String, String>;
 
 /// Lends a request to the pure code of this crate, whatever holds it.
 #[derive(Clone, Copy)]
@@ -19,7 +22,7 @@ pub struct RequestInput<'a> {
     /// A `$context` variable by dotted name (`requestId`, `identity.sourceIp`).
     pub context: &'a dyn Fn(&str) -> Option<String>,
     /// The stage's variables.
-    pub stage_variables: &'a Named<String>,
+    pub stage_variables: &'a Variables,
 }
 
 impl<'a> RequestInput<'a> {

@@ -49,6 +49,9 @@ pub enum ResponseSource {
     Context(String),
 }
 
+/// Makes a source of the name behind its prefix.
+type Make = fn(String) -> ResponseSource;
+
 impl ResponseSource {
     /// Parses the right side of a response parameter mapping.
     ///
@@ -61,7 +64,7 @@ impl ResponseSource {
                 .then(|| Self::Static(inner.to_owned()))
                 .ok_or_else(|| MappingError::Source(text.to_owned()));
         }
-        let kinds: [(&str, fn(String) -> Self); 4] = [
+        let kinds: [(&str, Make); 4] = [
             ("integration.response.header.", Self::Header),
             ("integration.response.multivalueheader.", Self::MultiHeader),
             ("stageVariables.", Self::StageVariable),

@@ -6,6 +6,7 @@ pub mod input;
 pub mod integration;
 pub mod matcher;
 pub mod model;
+pub mod openapi;
 pub mod path;
 pub mod resolve;
 pub mod template;

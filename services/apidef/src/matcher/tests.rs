@@ -160,11 +160,14 @@ fn ten_thousand_routes_stay_small() {
     assert!(per_route < 1_024, "{per_route} bytes per route");
 }
 
+/// Lower is better, segment by segment.
+type Rank = Vec<(u8, i64)>;
+
 /// Every route tried one by one; the best by the stated order wins.
 fn reference(routes: &[(String, Verb)], path: &str, verb: Verb) -> Option<(u32, Vec<String>)> {
     let trimmed = path.strip_suffix('/').unwrap_or(path);
     let segments: Vec<&str> = trimmed.split('/').skip(1).collect();
-    let mut best: Option<(Vec<(u8, i64)>, u32, Vec<String>)> = None;
+    let mut best: Option<(Rank, u32, Vec<String>)> = None;
     for (at, (route, route_verb)) in routes.iter().enumerate() {
         if *route_verb != verb && *route_verb != Verb::Any {
             continue;
@@ -183,11 +186,7 @@ fn reference(routes: &[(String, Verb)], path: &str, verb: Verb) -> Option<(u32, 
     best.map(|(_, at, values)| (at, values))
 }
 
-fn try_route(
-    template: &PathTemplate,
-    segments: &[&str],
-    slash: bool,
-) -> Option<(Vec<(u8, i64)>, Vec<String>)> {
+fn try_route(template: &PathTemplate, segments: &[&str], slash: bool) -> Option<(Rank, Vec<String>)> {
     let mut rank = Vec::new();
     let mut values = Vec::new();
     for (at, segment) in template.segments().iter().enumerate() {

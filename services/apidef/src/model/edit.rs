@@ -2,6 +2,7 @@
 //!
 //! They know nothing of revisions and storage; whoever stores the document compares and swaps.
 
+use common::{Code, FieldError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -54,6 +55,25 @@ pub enum EditError {
     /// What is put is not valid.
     #[error("{}", join(.0))]
     Invalid(Vec<Problem>),
+}
+
+impl From<EditError> for common::Error {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::ResourceMissing { .. } => Self::not_found("resource"),
+            EditError::MethodMissing { .. } => Self::not_found("method"),
+            EditError::RouteTaken { .. } => Self::new(Code::AlreadyExists, "route_taken", error.to_string()),
+            EditError::TooManyResources => {
+                Self::new(Code::LimitExceeded, "too_many_resources", error.to_string())
+            }
+            EditError::Path { .. } => Self::invalid("path", error.to_string()),
+            EditError::RootResource => Self::new(Code::Conflict, "root_resource", error.to_string()),
+            EditError::Invalid(problems) => {
+                let field = |problem: Problem| FieldError { field: problem.path, message: problem.message };
+                Self::invalid_fields(problems.into_iter().map(field).collect())
+            }
+        }
+    }
 }
 
 /// One change of a document, as it is sent and stored. Each has a method of [`Api`] of the same name.

@@ -122,7 +122,7 @@ pub(crate) fn check_base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-pub(super) fn check_cors(cors: &Cors, place: &str) -> Vec<Problem> {
+pub(crate) fn check_cors(cors: &Cors, place: &str) -> Vec<Problem> {
     if !cors.enabled {
         return Vec::new();
     }
@@ -182,7 +182,7 @@ pub(super) fn check_method(api: &Api, path: &str, method: &Method, place: &str) 
 }
 
 /// Checks what a method calls.
-pub(super) fn check_integration(
+pub(crate) fn check_integration(
     api: &Api,
     path: &str,
     integration: &Integration,

@@ -27,6 +27,23 @@ fn is_path_byte(byte: u8) -> bool {
         )
 }
 
+/// Bytes that need no second look: a path of only these is in normal form and has no dot segment.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let letter = byte as u8;
+        table[byte] =
+            letter.is_ascii_alphanumeric() || matches!(letter, b'/' | b'-' | b'_' | b'~' | b':' | b'@');
+        byte += 1;
+    }
+    table
+};
+
+fn is_plain(byte: u8) -> bool {
+    PLAIN[usize::from(byte)]
+}
+
 pub(crate) fn push_escaped(out: &mut String, byte: u8) {
     out.push('%');
     out.push(char::from(HEX[usize::from(byte >> 4)]));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-use super::{is_dot_segment, normalize};
+use super::{is_dot_segment, is_plain, normalize};
 
 /// Why a request path is refused before anything is matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -34,6 +34,9 @@ impl<'a> RequestPath<'a> {
     pub fn parse(raw: &'a str) -> Result<Self, PathError> {
         if !raw.starts_with('/') {
             return Err(PathError::NotAbsolute);
+        }
+        if raw.bytes().all(is_plain) {
+            return Ok(Self { text: Cow::Borrowed(raw) });
         }
         let text = normalize(raw).map_err(|_| PathError::BrokenEscape)?;
         if text.split('/').any(is_dot_segment) {

@@ -11,9 +11,9 @@ use std::borrow::Cow;
 use thiserror::Error;
 use url::{Url, form_urlencoded};
 
-use crate::input::RequestInput;
+use crate::input::{RequestInput, Variables};
 use crate::model::validate::check_base_url;
-use crate::model::{Integration, IntegrationType, Named, Verb};
+use crate::model::{Integration, IntegrationType, Verb};
 use crate::path::{is_dot_segment, normalize, push_component};
 
 pub use source::{Source, SourceError};
@@ -94,7 +94,7 @@ impl Resolver {
     pub fn compile(
         integration: &Integration,
         upstream_url: Option<&str>,
-        stage_variables: &Named<String>,
+        stage_variables: &Variables,
     ) -> Result<Self, UriError> {
         let template = UriTemplate::parse(integration.uri.as_deref().unwrap_or_default())?;
         let upstream = upstream_url.map(check_base_url).transpose().map_err(UriError::Host)?;
@@ -273,7 +273,7 @@ fn push_raw_query(out: &mut String, text: &str) {
     }
 }
 
-fn substitute(pieces: &[Piece], variables: &Named<String>) -> Result<Vec<Piece>, UriError> {
+fn substitute(pieces: &[Piece], variables: &Variables) -> Result<Vec<Piece>, UriError> {
     let mut out: Vec<Piece> = Vec::new();
     for piece in pieces {
         let text = match piece {

@@ -38,6 +38,9 @@ pub enum SourceError {
     Unknown(String),
 }
 
+/// Makes a source of the name behind its prefix.
+type Make = fn(String) -> Source;
+
 impl Source {
     /// Parses the right side of a mapping.
     ///
@@ -50,7 +53,7 @@ impl Source {
         if text == "method.request.body" || text.starts_with("method.request.body.") {
             return Err(SourceError::Body);
         }
-        let kinds: [(&str, fn(String) -> Self); 7] = [
+        let kinds: [(&str, Make); 7] = [
             ("method.request.path.", Self::Path),
             ("method.request.querystring.", Self::Query),
             ("method.request.multivaluequerystring.", Self::MultiQuery),

@@ -25,7 +25,7 @@ impl Call<'_> {
         Resolver::compile(&self.integration, Some(UPSTREAM), &self.named())
     }
 
-    fn named(&self) -> Named<String> {
+    fn named(&self) -> Variables {
         self.variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 

@@ -1,8 +1,8 @@
 use super::*;
-use crate::model::Named;
+use crate::input::Variables;
 
 fn rendered(template: &str, body: &str) -> String {
-    let variables = Named::from_iter([("env".to_owned(), "beta".to_owned())]);
+    let variables = Variables::from_iter([("env".to_owned(), "beta".to_owned())]);
     let request = RequestInput {
         path_param: &|name| (name == "id").then_some("a%20b"),
         query: "q=one&q=two&id=query",

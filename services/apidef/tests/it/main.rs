@@ -1,0 +1,4 @@
+//! Real documents through the public interface.
+
+#[cfg(test)]
+mod documents;
