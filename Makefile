@@ -14,7 +14,7 @@ endif
 up:
 	@infra/dev/install --for up
 	@$(MAKE) web
-	cargo build --locked --release --package tollgate
+	cargo build --locked --release --workspace --bin tollgate
 	target/release/tollgate up
 
 test:
