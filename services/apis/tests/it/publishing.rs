@@ -1,0 +1,166 @@
+//! Deploying, rolling back, stage settings, and what gateways follow.
+
+use apidef::Edit;
+use apidef::model::{ApiTexts, Verb};
+use common::id::{ApiId, DeploymentId};
+use common::{Code, PageArgs};
+use contracts::Ctx;
+use contracts::apis::{
+    DeployApi, EditApi, GetApi, ListDeployments, SetStageDeployment, StageSettings, UpdateStage,
+};
+use contracts::metering::Throttle;
+use contracts::stream::Liveness;
+use testkit::{Store, on_both_stores};
+
+use crate::role::Role;
+
+on_both_stores!(
+    a_deployment_stays_as_it_was_made_and_can_be_returned_to,
+    settings_are_published_and_bounded,
+    an_api_has_at_most_ten_stages,
+    a_repeated_deploy_makes_one_deployment,
+    a_change_is_live_when_the_gateways_have_it,
+    what_is_missing_is_named,
+);
+
+async fn rename(role: &Role, ctx: &Ctx, id: ApiId, name: &str) {
+    let texts = ApiTexts { name: Some(name.into()), ..ApiTexts::default() };
+    let edits = vec![Edit::SetTexts { texts }];
+    let edit = EditApi { id, expected_revision: None, edits, secret_headers: None };
+    role.call(ctx, edit).await.unwrap();
+}
+
+fn deploy(id: ApiId, stage: &str) -> DeployApi {
+    DeployApi { id, stage: stage.into(), description: Some("why".into()) }
+}
+
+async fn a_deployment_stays_as_it_was_made_and_can_be_returned_to(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let imported = role.import(&ctx).await;
+    let (id, first) = (imported.api.id, imported.deployment.unwrap());
+    rename(&role, &ctx, id, "Second").await;
+    role.advance();
+    let ctx = Ctx { now: role.clock.now(), ..ctx };
+    let second = role.call(&ctx, deploy(id, "v1")).await.unwrap();
+    assert_eq!((second.deployment.revision, second.stage.undeployed_changes), (2, false));
+    let gateway = role.gateway();
+    let served = role.follow(gateway, 0).await;
+    assert_eq!(served.changes[0].state.as_ref().unwrap().document.name, "Second");
+
+    let back = SetStageDeployment { id, stage: "v1".into(), deployment: first.id };
+    let back = role.call(&ctx, back).await.unwrap();
+    assert_eq!((back.stage.deployment, &back.deployment), (first.id, &first));
+    assert!(back.stage.undeployed_changes);
+    let served = role.follow(gateway, served.revision).await;
+    let entry = served.changes[0].state.as_ref().unwrap();
+    assert_eq!((entry.document.name.as_str(), entry.deployment), ("Pets", first.id));
+    assert!(entry.document.method("/pets", Verb::Get).is_some());
+    assert_eq!(role.call(&ctx, GetApi { id }).await.unwrap().document.name, "Second");
+
+    let mut page = PageArgs { first: Some(1), after: None };
+    let newest = role.call(&ctx, ListDeployments { id, page: page.clone() }).await.unwrap();
+    assert_eq!(newest.items, [second.deployment]);
+    page.after = newest.next;
+    let oldest = role.call(&ctx, ListDeployments { id, page }).await.unwrap();
+    assert_eq!((oldest.items.as_slice(), oldest.next), ([first].as_slice(), None));
+}
+
+async fn settings_are_published_and_bounded(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let id = role.import(&ctx).await.api.id;
+    let settings = StageSettings {
+        payload_limit: Some(1024),
+        throttle: Some(Throttle { rate_limit: 5.5, burst_limit: 10 }),
+        variables: [("color".to_owned(), "blue".to_owned())].into(),
+    };
+    let update =
+        |settings: &StageSettings| UpdateStage { id, stage: "v1".into(), settings: settings.clone() };
+    let updated = role.call(&ctx, update(&settings)).await.unwrap();
+    assert_eq!(updated.stage.settings, settings);
+    let entry = role.follow(role.gateway(), 0).await.changes.remove(0).state.unwrap();
+    assert_eq!(entry.settings, settings);
+
+    let broken = StageSettings { payload_limit: Some(0), ..settings.clone() };
+    assert_eq!(role.call(&ctx, update(&broken)).await.unwrap_err().code, Code::Invalid);
+    // A new deployment keeps the settings.
+    let deployed = role.call(&ctx, deploy(id, "v1")).await.unwrap();
+    assert_eq!(deployed.stage.settings, settings);
+}
+
+async fn an_api_has_at_most_ten_stages(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let id = role.import(&ctx).await.api.id;
+    for number in 2..=10 {
+        role.call(&ctx, deploy(id, &format!("v{number}"))).await.unwrap();
+    }
+    let refused = role.call(&ctx, deploy(id, "v11")).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason.as_ref()), (Code::LimitExceeded, "too_many_stages"));
+    role.call(&ctx, deploy(id, "v10")).await.unwrap();
+    let page = PageArgs::default();
+    assert_eq!(role.call(&ctx, ListDeployments { id, page }).await.unwrap().items.len(), 11);
+}
+
+async fn a_repeated_deploy_makes_one_deployment(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let id = role.import(&ctx).await.api.id;
+    let once = Ctx { idempotency_key: Some("deploy-1".into()), ..ctx.clone() };
+    let first = role.call(&once, deploy(id, "v2")).await.unwrap();
+    let again = role.call(&once, deploy(id, "v2")).await.unwrap();
+    assert_eq!(first.deployment, again.deployment);
+    let page = PageArgs::default();
+    assert_eq!(role.call(&ctx, ListDeployments { id, page }).await.unwrap().items.len(), 2);
+}
+
+async fn a_change_is_live_when_the_gateways_have_it(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let id = role.import(&ctx).await.api.id;
+    let gateway = role.gateway();
+    let seen = role.follow(gateway, 0).await.revision;
+    role.follow(gateway, seen).await;
+    let waiting = {
+        let (client, ctx) = (role.client.clone(), ctx.clone());
+        tokio::spawn(async move { client.call(&ctx, deploy(id, "v1")).await.unwrap().liveness })
+    };
+    // The gateway applies the change and reports it with its next question.
+    let patience = std::time::Duration::from_secs(10);
+    let mut applied = seen;
+    let followed = testkit::eventually(patience, async || {
+        applied = role.follow(gateway, applied).await.revision;
+        applied > seen
+    });
+    assert!(followed.await);
+    role.follow(gateway, applied).await;
+    assert_eq!(waiting.await.unwrap(), Liveness::Live);
+    // Now it falls silent.
+    assert_eq!(role.call(&ctx, deploy(id, "v1")).await.unwrap().liveness, Liveness::Pending);
+}
+
+async fn what_is_missing_is_named(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let imported = role.import(&ctx).await;
+    let (id, deployment) = (imported.api.id, imported.deployment.unwrap().id);
+    let other = role.import(&ctx).await.deployment.unwrap().id;
+    let set = |stage: &str, deployment| SetStageDeployment { id, stage: stage.into(), deployment };
+    for (call, reason) in [
+        (set("v9", deployment), "stage_not_found"),
+        (set("v1", DeploymentId::new(role.clock.now())), "deployment_not_found"),
+        (set("v1", other), "deployment_not_found"),
+    ] {
+        let error = role.call(&ctx, call).await.unwrap_err();
+        assert_eq!((error.code, error.reason.as_ref()), (Code::NotFound, reason));
+    }
+    let stranger = role.tenant();
+    assert_eq!(role.call(&stranger, set("v1", deployment)).await.unwrap_err().code, Code::NotFound);
+    assert_eq!(role.call(&stranger, deploy(id, "v1")).await.unwrap_err().code, Code::NotFound);
+    let list = ListDeployments { id, page: PageArgs::default() };
+    assert_eq!(role.call(&stranger, list).await.unwrap_err().code, Code::NotFound);
+    let settings = StageSettings::default();
+    let update = UpdateStage { id, stage: "v1".into(), settings };
+    assert_eq!(role.call(&stranger, update).await.unwrap_err().code, Code::NotFound);
+}
