@@ -28,6 +28,11 @@ pub(crate) fn caller<'a>(ctx: &Context<'a>) -> Result<&'a Caller> {
     ctx.data_opt::<Caller>().ok_or_else(|| Error::internal("graphql request without a caller"))
 }
 
+/// Refuses a caller who may not make the call, before a field does anything else that costs or changes something.
+pub(crate) fn require<C: Call>(ctx: &Context<'_>) -> Result<()> {
+    caller(ctx)?.ctx.authorize(C::ACCESS)
+}
+
 /// Makes one call on the caller's behalf.
 pub(crate) async fn call<C: Call>(ctx: &Context<'_>, request: C) -> Result<C::Output> {
     call_step(ctx, "", request).await

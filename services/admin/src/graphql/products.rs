@@ -3,12 +3,11 @@
 use async_graphql::{ComplexObject, Context, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use common::{Code, Error};
-use contracts::Call;
 use contracts::billing::{self, CreatePlan, CreateProduct, GetProduct, ListProducts, UpdateProduct};
 use contracts::metering::{CreateUsagePlan, DeleteUsagePlan, SavedUsagePlan};
 
 use super::apis::Api;
-use super::call::{call, call_step, caller, id, ids, page};
+use super::call::{call, call_step, id, ids, page, require};
 use super::connection::{Connection, page_cost};
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
@@ -216,9 +215,7 @@ impl PlanCreateInput {
                 Ok(PlanPayload { plan: Some(created.into()), ..Default::default() })
             }
             (None, _) => {
-                // Both permissions before the first change.
-                let caller = caller(ctx)?;
-                caller.ctx.authorize(CreatePlan::ACCESS)?;
+                require::<CreatePlan>(ctx)?;
                 let limits = call_step(ctx, "usagePlan", self.limits()?).await?;
                 Self::with_new_limits(ctx, plan(limits.usage_plan.id), limits).await
             }

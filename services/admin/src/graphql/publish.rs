@@ -3,7 +3,6 @@
 use async_graphql::{Context, ID, InputObject, Json, MaybeUndefined, Object, Result, SimpleObject};
 use common::id::ApiId;
 use common::{Error, FieldError};
-use contracts::Call;
 use contracts::apis::{
     self, DeleteApi, DeployApi, EditApi, GetApi, ImportApi, SecretHeader, SetStageDeployment, StageSettings,
     UpdateStage,
@@ -11,7 +10,7 @@ use contracts::apis::{
 use serde::Serialize;
 
 use super::apis::{Api, Deployment, Stage};
-use super::call::{call, caller, id, optional_id};
+use super::call::{call, caller, id, optional_id, require};
 use super::refusal::{Refusal, refusable, settle};
 use super::scalar::{ChangeStatus, Long, ThrottleInput};
 
@@ -61,10 +60,8 @@ impl ApiImportInput {
         let document = match (self.document, self.document_url) {
             (Some(document), None) => document,
             (None, Some(url)) => {
-                let caller = caller(ctx)?;
-                // Nobody makes Tollgate fetch anything who may not import it.
-                caller.ctx.authorize(ImportApi::ACCESS)?;
-                caller.documents.fetch(&url).await?
+                require::<ImportApi>(ctx)?;
+                caller(ctx)?.documents.fetch(&url).await?
             }
             _ => return Err(Error::invalid("document", "give either document or documentUrl")),
         };
@@ -341,6 +338,7 @@ impl PublishMutation {
     /// Changes a stage's settings.
     async fn stage_update(&self, ctx: &Context<'_>, input: StageUpdateInput) -> Result<StagePayload> {
         settle(async {
+            require::<UpdateStage>(ctx)?;
             let api: ApiId = id("apiId", &input.api_id)?;
             let name = input.stage.clone();
             let known = call(ctx, GetApi { id: api }).await?.summary.stages;

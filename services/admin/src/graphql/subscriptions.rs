@@ -9,7 +9,7 @@ use contracts::billing::{self, CancelSubscription, CreateSubscription, GetSubscr
 use contracts::portal::{CreateApp, CreateDeveloper, GetApp, ListApps, ListDevelopers};
 
 use super::api_keys::ApiKey;
-use super::call::{call, call_step, caller, id, optional_id, page};
+use super::call::{call, call_step, id, optional_id, page, require};
 use super::connection::{Connection, page_cost};
 use super::developers::App;
 use super::references::references;
@@ -105,7 +105,7 @@ pub(crate) struct SubscriptionCreateInput {
 impl SubscriptionCreateInput {
     async fn create(self, ctx: &Context<'_>) -> common::Result<SubscriptionPayload> {
         let plan = id("planId", &self.plan_id)?;
-        caller(ctx)?.ctx.authorize(CreateSubscription::ACCESS)?;
+        require::<CreateSubscription>(ctx)?;
         let (app, developer) = self.app(ctx).await?;
         let request = CreateSubscription { plan, app, developer, key_name: self.key_name };
         let created = call_step(ctx, "subscription", request).await?;

@@ -10,7 +10,7 @@ use contracts::metering::{
 };
 
 use super::apis::Api;
-use super::call::{call, id, page};
+use super::call::{call, id, page, require};
 use super::connection::{Connection, page_cost};
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
@@ -352,6 +352,7 @@ impl UsagePlanMutation {
         input: UsagePlanUpdateInput,
     ) -> Result<UsagePlanPayload> {
         settle(async {
+            require::<UpdateUsagePlan>(ctx)?;
             let plan = call(ctx, GetUsagePlan { id: id::<UsagePlanId>("id", &input.id)? }).await?;
             Ok(call(ctx, input.apply(plan)?).await?.into())
         })
