@@ -15,6 +15,7 @@ pub mod password;
 pub mod problem;
 pub mod secret;
 pub mod telemetry;
+pub mod text;
 pub mod vault;
 
 pub use clock::Clock;

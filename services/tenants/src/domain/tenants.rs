@@ -1,6 +1,4 @@
-//! Names and short names of organizations.
-
-use common::{Error, Result};
+//! Short names of organizations.
 
 /// Most characters of a short name: it is a host name label, with room for a suffix.
 const MAX_SLUG: usize = 40;
@@ -20,16 +18,6 @@ const RESERVED: [&str; 12] = [
     "status",
     "www",
 ];
-
-/// A name on screen: trimmed, 1 to 100 characters, no control characters.
-pub(crate) fn check_name(field: &str, name: &str) -> Result<String> {
-    let name = name.trim();
-    let length = name.chars().count();
-    if !(1..=100).contains(&length) || name.chars().any(char::is_control) {
-        return Err(Error::invalid(field, "must have 1 to 100 characters"));
-    }
-    Ok(name.to_owned())
-}
 
 /// The short name an organization would like: letters and digits of its name, everything else as single hyphens.
 /// `None` when nothing usable is left.
@@ -72,13 +60,5 @@ mod tests {
             assert_eq!(wanted_slug(name).as_deref(), slug, "{name}");
         }
         assert!(wanted_slug(&"a".repeat(200)).unwrap().len() <= MAX_SLUG);
-    }
-
-    #[test]
-    fn names_are_trimmed_and_bounded() {
-        assert_eq!(check_name("organization", " Acme ").unwrap(), "Acme");
-        for broken in ["", "  ", "a\nb", &"a".repeat(101)] {
-            assert!(check_name("organization", broken).is_err(), "{broken}");
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::id::{MemberId, TenantId, UserId, random_account_id};
 use common::mail::{Mail, normalize_address};
 use common::secret::random_text;
-use common::{Code, Error, FieldError, Result, password};
+use common::{Code, Error, FieldError, Result, password, text};
 use contracts::Ctx;
 use contracts::tenants::{FindTenant, GetTenant, SignUp, SignedIn, Tenant};
 use database::{SystemTx, audit};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::sessions;
 use crate::domain::roles::MemberRole;
-use crate::domain::tenants::{check_name, suffixed_slug, wanted_slug};
+use crate::domain::tenants::{suffixed_slug, wanted_slug};
 use crate::store::{self, Taken};
 use crate::{State, store::members::NewMember};
 
@@ -60,7 +60,7 @@ pub(crate) async fn find(state: Arc<State>, _: Ctx, input: FindTenant) -> Result
 }
 
 fn check(input: &SignUp) -> Result<(String, String)> {
-    let name = check_name("organization", &input.organization);
+    let name = text::name("organization", &input.organization);
     let email = normalize_address("email", &input.email);
     let password = password::check("password", &input.password);
     match (name, email, password) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::id::TokenId;
 use common::secret::{random_text, sha256_hex};
-use common::{Error, Result};
+use common::{Error, Result, text};
 use contracts::Ctx;
 use contracts::tenants::{CreateToken, CreatedToken, ListTokens, RevokeToken, Token};
 use database::{audit, idempotency};
@@ -14,7 +14,6 @@ use super::{recall, remember};
 use crate::domain::credentials::{
     MAX_TOKENS, SECRET_LENGTH, SHOWN_LENGTH, TOKEN_PREFIX, check_expiry, granted, too_many,
 };
-use crate::domain::tenants::check_name;
 use crate::{State, store};
 
 /// Makes a token.
@@ -23,7 +22,7 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateToken) -> R
     if let Some(outcome) = idempotency::begin(&tx, &ctx, &input).await? {
         return recall(&tx, &state.vault, &outcome);
     }
-    let name = check_name("name", &input.name)?;
+    let name = text::name("name", &input.name)?;
     check_expiry(input.expires_at, ctx.now)?;
     let permissions = granted(&ctx, &input.permissions)?;
     if store::tokens::count(&tx).await? >= MAX_TOKENS {

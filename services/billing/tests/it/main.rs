@@ -1,0 +1,6 @@
+//! The role `billing`, called as other roles call it, on both stores.
+
+mod catalogue;
+mod peers;
+mod role;
+mod subscriptions;
