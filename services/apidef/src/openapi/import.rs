@@ -29,6 +29,8 @@ pub(super) struct Importer<'a> {
     pub(super) operation_names: HashSet<String>,
     /// References being replaced by what they refer to, to find circles.
     pub(super) inlining: Vec<String>,
+    /// How deep the value being converted is.
+    pub(super) depth: usize,
     /// Values copied in place of references.
     pub(super) inlined: usize,
 }
@@ -58,6 +60,7 @@ impl<'a> Importer<'a> {
             routes: HashMap::new(),
             operation_names: HashSet::new(),
             inlining: Vec::new(),
+            depth: 0,
             inlined: 0,
         })
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::ImportError;
 use super::import::{Importer, Version};
-use super::node::{At, Kind, Node};
+use super::node::{At, Kind, MAX_DEPTH, Node};
 use crate::model::validate::escape;
 use crate::path::decode;
 
@@ -50,6 +50,18 @@ impl<'a> Importer<'a> {
     }
 
     fn convert(&mut self, node: &'a Node, pointer: &mut String) -> Result<Value, ImportError> {
+        // References replaced by what they refer to can nest deeper than the document; its stored form must stay readable.
+        if self.depth > MAX_DEPTH {
+            let at = At { node, pointer: pointer.clone() };
+            return Err(at.error(format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        self.depth += 1;
+        let value = self.convert_fields(node, pointer);
+        self.depth -= 1;
+        value
+    }
+
+    fn convert_fields(&mut self, node: &'a Node, pointer: &mut String) -> Result<Value, ImportError> {
         let depth = pointer.len();
         self.inlined += usize::from(!self.inlining.is_empty());
         match &node.kind {
