@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 mod auth;
 mod body;
+mod dashboard;
 mod document;
 mod graphql;
 mod session;
@@ -63,7 +64,7 @@ impl State {
     }
 }
 
-/// Registers `/graphql` and `/api/…`.
+/// Registers `/graphql`, `/api/…` and, wherever nothing else answers, the dashboard.
 pub fn configure(config: &mut web::ServiceConfig, state: &Arc<State>) {
     config.app_data(web::Data::from(Arc::clone(state)));
     config.service(
@@ -78,4 +79,5 @@ pub fn configure(config: &mut web::ServiceConfig, state: &Arc<State>) {
             .route(web::get().to(session::show))
             .route(web::delete().to(session::sign_out)),
     );
+    dashboard::configure(config);
 }

@@ -17,6 +17,7 @@ pub mod secret;
 pub mod telemetry;
 pub mod text;
 pub mod vault;
+pub mod web_app;
 
 pub use clock::Clock;
 pub use error::{Code, Error, FieldError, Result};

@@ -1,1 +1,3 @@
-//! portal
+//! App developers: the catalogue, their apps and subscriptions.
+
+pub mod web;

@@ -9,16 +9,19 @@ type StatCardProps = {
   /** Which direction is good news; colours the change beside its sign. */
   goodWhen?: 'up' | 'down';
   hint?: string;
+  testId?: string;
 };
 
 /** One number with its change against the previous range. */
-export function StatCard({ label, value, change, goodWhen, hint }: StatCardProps) {
+export function StatCard({ label, value, change, goodWhen, hint, testId }: StatCardProps) {
   const tone =
     !change || change.direction === 'same' || !goodWhen ? 'flat' : change.direction === goodWhen ? 'good' : 'bad';
   return (
     <div className={classes.stat}>
       <dt className={classes.label}>{label}</dt>
-      <dd className={classes.value}>{value}</dd>
+      <dd className={classes.value} data-testid={testId}>
+        {value}
+      </dd>
       <dd className={classes.change}>
         {change ? (
           <>

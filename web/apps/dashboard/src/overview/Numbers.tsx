@@ -14,6 +14,7 @@ export function Numbers({ overview }: { overview: Overview }) {
   return (
     <StatRow>
       <StatCard
+        testId="calls"
         label="Calls"
         value={format.count(calls)}
         change={format.relativeChange(calls, before?.requests ?? 0)}

@@ -1,0 +1,14 @@
+//! The dashboard, embedded in the executable.
+
+use actix_web::web::ServiceConfig;
+use common::web_app::WebApp;
+
+const DASHBOARD: WebApp = WebApp {
+    files: include!(concat!(env!("OUT_DIR"), "/web_app.rs")),
+    reserved: &["/api/", "/graphql", "/aws", "/internal/", "/_test/"],
+};
+
+/// Serves the dashboard wherever nothing else answers.
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    DASHBOARD.configure(config);
+}

@@ -1,0 +1,14 @@
+//! The portal's web app, embedded in the executable.
+
+use actix_web::web::ServiceConfig;
+use common::web_app::WebApp;
+
+const PORTAL: WebApp = WebApp {
+    files: include!(concat!(env!("OUT_DIR"), "/web_app.rs")),
+    reserved: &["/api/", "/internal/", "/_test/"],
+};
+
+/// Serves the portal wherever nothing else answers; register it last.
+pub fn configure(config: &mut ServiceConfig) {
+    PORTAL.configure(config);
+}
