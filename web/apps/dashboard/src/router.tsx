@@ -11,6 +11,7 @@ import { safeNext } from '@tollgate/client';
 import { apiSearch, apisSearch, importSearch } from './apis/search';
 import { sessionQuery } from './auth/session';
 import { NotFound, ScreenError, ScreenLoading } from './frame/States';
+import { graphiqlSearch } from './graphiql/search';
 import { overviewSearch } from './overview/search';
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
@@ -77,7 +78,14 @@ const api = createRoute({
   component: lazyRouteComponent(() => import('./apis/ApiPage'), 'ApiPage'),
 });
 
-const tree = root.addChildren([signIn, signUp, signedIn.addChildren([overview, apis, apiImport, api])]);
+const graphiql = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/graphiql',
+  validateSearch: graphiqlSearch,
+  component: lazyRouteComponent(() => import('./graphiql/Graphiql'), 'Graphiql'),
+});
+
+const tree = root.addChildren([signIn, signUp, signedIn.addChildren([overview, apis, apiImport, api, graphiql])]);
 
 export function makeRouter(queryClient: QueryClient) {
   return createRouter({

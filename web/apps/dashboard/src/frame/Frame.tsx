@@ -23,9 +23,9 @@ export function Frame() {
           <Link to="/apis" className={navLink} activeOptions={{ includeSearch: false }}>
             <IconApi {...ICON} /> APIs
           </Link>
-          <a href="/graphiql" className={navLink}>
-            <IconCode {...ICON} /> GraphQL console
-          </a>
+          <Link to="/graphiql" search={{}} className={navLink} activeOptions={{ includeSearch: false }}>
+            <IconCode {...ICON} /> GraphiQL
+          </Link>
         </>
       }
       account={<Account email={session?.user.email ?? ''} />}
