@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, web};
 use common::Clock;
 use common::net::Cidr;
 use contracts::{Client, Ctx};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 mod auth;
 mod body;
@@ -20,7 +20,7 @@ mod session;
 pub use graphql::sdl;
 
 /// Configuration of the role.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Private networks from which documents may be imported by address; none by default. Loopback and cloud metadata

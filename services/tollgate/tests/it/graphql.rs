@@ -90,6 +90,39 @@ async fn a_token_of_another_organization_is_not_found() {
 }
 
 #[actix_web::test]
+async fn an_api_of_another_organization_is_not_found() {
+    let edge = Edge::start().await;
+    let (acme, globex) = (edge.sign_up("acme").await, edge.sign_up("globex").await);
+    let import = r#"mutation { apiImport(input: {document: """
+        {"openapi": "3.1.0", "info": {"title": "Pets", "version": "1"},
+         "paths": {"/pets": {"get": {"responses": {"200": {"description": "all"}}}}}}
+        """, upstreamUrl: "http://127.0.0.1:1", stage: "dev"}) { api { id document } invokeUrl warnings userErrors } }"#;
+    let imported = acme.run(import).await;
+    let outcome = &imported["data"]["apiImport"];
+    let id = outcome["api"]["id"].as_str().unwrap_or_else(|| panic!("{imported}"));
+    assert!(outcome["invokeUrl"].as_str().unwrap().ends_with(&format!("{id}/dev")), "{imported}");
+    assert!(outcome["api"]["document"]["resources"]["/pets"].is_object(), "{imported}");
+
+    let of_apis: Vec<_> = CASES.iter().filter(|case| case.operation.contains("abcdefghij")).collect();
+    let foreign = of_apis.iter().filter(|case| !case.field.starts_with("usagePlan"));
+    for Case { field, operation, .. } in foreign {
+        let answer = globex.run(&operation.replace("abcdefghij", id)).await;
+        assert_eq!(refusal(&answer), "not_found", "{field}: {answer}");
+    }
+    assert!(!globex.run("{ apis { nodes { id } } }").await.to_string().contains(id));
+    let replaced =
+        globex.run(&import.replacen("{document", &format!("{{apiId: \"{id}\", document"), 1)).await;
+    assert_eq!(replaced["data"]["apiImport"]["userErrors"][0]["code"], "not_found", "{replaced}");
+    let still = acme
+        .run(&format!(
+            r#"{{ api(id: "{id}") {{ name stages {{ name }} deployments {{ nodes {{ id }} }} }} }}"#
+        ))
+        .await;
+    assert_eq!(still["data"]["api"]["stages"][0]["name"], "dev", "{still}");
+    assert_eq!(still["data"]["api"]["deployments"]["nodes"].as_array().unwrap().len(), 1, "{still}");
+}
+
+#[actix_web::test]
 async fn a_session_works_with_its_header_until_it_is_ended() {
     let edge = Edge::start().await;
     let owner = edge.sign_up("acme").await;

@@ -1,5 +1,6 @@
-//! The provider's edge with the role `tenants` behind it, in this process, on the embedded store.
+//! The provider's edge with the roles `tenants` and `apis` behind it, in this process, on the embedded store.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::dev::ServiceResponse;
@@ -25,18 +26,21 @@ impl Edge {
     pub(super) async fn start() -> Self {
         let clock = Clock::manual(chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let dir = scratch_dir("graphql").unwrap();
-        let url = format!("sqlite://{}?mode=rwc", dir.join("tenants.db").display());
-        let database = Database::open(&url, Schema::Tenants.as_str(), 4).await.unwrap();
-        migrations::run(Schema::Tenants, database.connection(), None).await.unwrap();
-        let deps = tenants::Deps {
-            database,
+        let vault = Vault::from_keys(&[Vault::generate_key("test").into()]).unwrap();
+        let tenants = tenants::Deps {
+            database: database(&dir, Schema::Tenants).await,
             clock: clock.clone(),
-            vault: Vault::from_keys(&[Vault::generate_key("test").into()]).unwrap(),
+            vault: vault.clone(),
             mailer: Mailer::files(&dir.join("mail"), "tollgate@example.com").unwrap(),
         };
-        let role = tenants::build(tenants::Config::default(), deps).await.unwrap();
-        let endpoints = Arc::new(tenants::endpoints(&role));
-        let client = Client::builder().local(endpoints, tokio::runtime::Handle::current()).build();
+        let tenants = tenants::build(tenants::Config::default(), tenants).await.unwrap();
+        let apis = apis::Deps { database: database(&dir, Schema::Apis).await, clock: clock.clone(), vault };
+        let apis = apis::build(apis::Config::default(), apis).await.unwrap();
+        let runtime = tokio::runtime::Handle::current();
+        let client = Client::builder()
+            .local(Arc::new(tenants::endpoints(&tenants)), runtime.clone())
+            .local(Arc::new(apis::endpoints(&apis)), runtime)
+            .build();
         Self { state: admin::State::build(admin::Config::default(), client, clock) }
     }
 
@@ -70,6 +74,13 @@ impl Edge {
         let app = init_service(App::new().configure(configure)).await;
         call_service(&app, request.to_request()).await
     }
+}
+
+async fn database(dir: &Path, schema: Schema) -> Database {
+    let url = format!("sqlite://{}?mode=rwc", dir.join(schema.as_str()).display());
+    let database = Database::open(&url, schema.as_str(), 4).await.unwrap();
+    migrations::run(schema, database.connection(), None).await.unwrap();
+    database
 }
 
 /// The signed-in owner of an organization.
