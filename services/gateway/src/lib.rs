@@ -1,4 +1,29 @@
-//! gateway
+//! The data plane: matches, authorizes, admits, forwards and records calls.
+//!
+//! Owns the way of a call from a client's socket to an upstream and back, its usage record and the leases it spends. Knows no
+//! store: configuration comes by change streams, records go out in batches, and with every other role down it serves on.
 
 pub mod admission;
 pub mod spool;
+
+mod answer;
+mod config;
+mod cors;
+mod errors;
+mod follow;
+mod hosts;
+mod integrations;
+mod metrics;
+mod ops;
+mod phases;
+mod run;
+mod server;
+mod snapshot;
+mod status;
+mod upstream;
+mod worker;
+
+pub use self::config::Config;
+pub use self::run::{Deps, Handle, run};
+pub use self::server::Limits;
+pub use self::upstream::{Cidr, UpstreamConfig};

@@ -1,0 +1,46 @@
+//! What a gateway is told at its start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::server::Limits;
+use crate::upstream::UpstreamConfig;
+
+/// The configuration of a gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where clients connect; port 0 = any free one.
+    pub listen: SocketAddr,
+    /// Worker threads; 0 = one per core.
+    pub workers: usize,
+    /// Where the gateway keeps its identity, its last good configuration and its spool.
+    pub data_dir: PathBuf,
+    /// APIs answer as `{api_id}.execute-api.{suffix}` for each of these, and for `localhost`.
+    pub host_suffixes: Vec<String>,
+    /// Seconds without word from the owners of configuration after which calls are refused; 0 = never.
+    pub stale_after_seconds: u64,
+    /// Seconds that calls in flight are given at the end.
+    pub drain_seconds: u64,
+    /// Bounds of client connections.
+    pub limits: Limits,
+    /// Connections to upstreams.
+    pub upstream: UpstreamConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: 0,
+            data_dir: PathBuf::from("data/gateway"),
+            host_suffixes: Vec::new(),
+            stale_after_seconds: 24 * 60 * 60,
+            drain_seconds: 30,
+            limits: Limits::default(),
+            upstream: UpstreamConfig::default(),
+        }
+    }
+}

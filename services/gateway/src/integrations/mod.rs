@@ -1,0 +1,107 @@
+//! Integrate: what answers a method.
+//!
+//! `proxy` streams both ways, `http` maps both ways, `mock` answers from templates.
+
+mod context;
+mod forward;
+mod http;
+mod mock;
+mod proxy;
+mod relay;
+
+use std::ops::ControlFlow;
+
+use contracts::record::Reason;
+
+use crate::errors::Refusal;
+use crate::phases::{CallRecord, Cx, Route, Step};
+use crate::server::{BodyFault, Ending, Inbound, Outbound};
+use crate::snapshot::Backend;
+use crate::upstream::UpstreamError;
+
+/// Carries the call out.
+pub(crate) async fn call(
+    cx: &Cx<'_>,
+    route: &Route<'_>,
+    record: &CallRecord<'_>,
+    inbound: &mut Inbound<'_>,
+    outbound: &mut Outbound<'_>,
+) -> Step<Ending> {
+    match &route.method.backend {
+        Backend::Proxy(upstream) => proxy::call(cx, route, upstream, record, inbound, outbound).await,
+        Backend::Http(upstream, plan) => {
+            let answer = http::call(cx, route, upstream, plan, record, inbound, outbound).await?;
+            ControlFlow::Break(answer)
+        }
+        Backend::Mock(plan) => {
+            ControlFlow::Break(mock::call(cx, route, plan, record, inbound, outbound).await?)
+        }
+        Backend::Unconfigured => ControlFlow::Break(Refusal::new(Reason::ConfigurationInvalid).into()),
+    }
+}
+
+/// Why a call did not get its answer.
+#[derive(Debug)]
+enum Failure {
+    /// The upstream failed.
+    Upstream(UpstreamError),
+    /// The integration's time is over.
+    TimedOut,
+    /// The client left.
+    ClientGone,
+    /// The client's body is over the stage's limit.
+    TooLarge,
+    /// The client's body is malformed.
+    Malformed,
+    /// The client's body did not arrive in time.
+    Stalled,
+}
+
+impl From<UpstreamError> for Failure {
+    fn from(error: UpstreamError) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+impl From<BodyFault> for Failure {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::Gone => Self::ClientGone,
+            BodyFault::Malformed => Self::Malformed,
+            BodyFault::Stalled => Self::Stalled,
+        }
+    }
+}
+
+impl Failure {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::TimedOut => Reason::UpstreamTimeout,
+            Self::ClientGone => Reason::ClientDisconnected,
+            Self::TooLarge => Reason::PayloadTooLarge,
+            Self::Malformed => Reason::BadRequest,
+            Self::Stalled => Reason::RequestTimeout,
+            Self::Upstream(error) => match error {
+                UpstreamError::Blocked => Reason::UpstreamBlocked,
+                UpstreamError::Resolve(_)
+                | UpstreamError::Connect(_)
+                | UpstreamError::ConnectTimeout
+                | UpstreamError::Tls(_) => Reason::UpstreamUnreachable,
+                UpstreamError::Stalled => Reason::UpstreamTimeout,
+                UpstreamError::ClosedEarly { .. }
+                | UpstreamError::Truncated
+                | UpstreamError::Invalid(_) => Reason::UpstreamInvalidResponse,
+            },
+        }
+    }
+
+    /// The answer to a client that can still be given one.
+    fn refusal(&self, cx: &Cx<'_>, route: &Route<'_>) -> Refusal {
+        if let Self::Upstream(error) = self {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            let (api, stage) = (route.stage.api, &route.stage.name);
+            tracing::warn!(%api, stage, request_id = %cx.id, %error, cause, "upstream failed");
+        }
+        Refusal::new(self.reason())
+    }
+}

@@ -1,0 +1,57 @@
+//! Key: who calls, and by which usage plan.
+
+use std::ops::ControlFlow;
+
+use contracts::record::{Reason, Subject};
+
+use super::record::CallRecord;
+use super::{Cx, Route, Step};
+use crate::errors::Refusal;
+use crate::snapshot::{KeyHash, Live, Plan};
+
+/// Header that carries the key. It never reaches a backend.
+pub(crate) const KEY_HEADER: &str = "x-api-key";
+/// Longer values are no keys (128 in API Gateway); they are not worth hashing.
+const LONGEST_KEY: usize = 512;
+
+/// The usage plan by which the call's key opens the stage; none for methods that need no key. An unknown key and one of
+/// another tenant look alike.
+pub(crate) fn identify<'a>(
+    cx: &Cx<'_>,
+    live: &'a Live,
+    route: &Route<'_>,
+    record: &CallRecord<'_>,
+) -> Step<Option<&'a Plan>> {
+    if !route.method.key_required {
+        return ControlFlow::Continue(None);
+    }
+    let Some(value) = cx.header(KEY_HEADER).filter(|value| !value.is_empty()) else {
+        return refuse(Reason::KeyMissing);
+    };
+    if value.len() > LONGEST_KEY {
+        return refuse(Reason::KeyUnknown);
+    }
+    let Some(key) = live.key(KeyHash::of(value), route.stage.tenant) else {
+        return refuse(Reason::KeyUnknown);
+    };
+    let mut subject =
+        Subject { key: Some(key.key), subscription: key.subscription(), ..Subject::default() };
+    record.subject.set(subject);
+    if !key.enabled {
+        return refuse(Reason::KeyDisabled);
+    }
+    if key.is_expired(cx.started_at) {
+        return refuse(Reason::KeyExpired);
+    }
+    let Some(grant) = live.grant(key) else { return refuse(Reason::PlanLacksRoute) };
+    subject.plan = grant.sold_plan;
+    record.subject.set(subject);
+    let Some(plan) = live.plan_for(grant, route.stage) else { return refuse(Reason::PlanLacksRoute) };
+    subject.usage_plan = Some(plan.id);
+    record.subject.set(subject);
+    ControlFlow::Continue(Some(plan))
+}
+
+fn refuse<T>(reason: Reason) -> Step<T> {
+    ControlFlow::Break(Refusal::new(reason).into())
+}

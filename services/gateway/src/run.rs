@@ -1,0 +1,209 @@
+//! Puts a gateway together and takes it apart.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_server::{Server, ServerHandle};
+use actix_service::{fn_factory, fn_service};
+use common::id::GatewayId;
+use common::{Clock, Error, Result};
+use contracts::Client;
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::follow::Follower;
+use crate::hosts::HostNames;
+use crate::server::serve;
+use crate::snapshot::{Store, Writer};
+use crate::status::Status;
+use crate::upstream::UpstreamShared;
+use crate::worker::{Worker, WorkerParts};
+
+/// Waiting connections per listener.
+const BACKLOG: i32 = 1024;
+/// How often a worker looks after its idle upstream connections.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What a gateway needs from its process.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// Reaches `apis` and `metering`.
+    pub client: Client,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// A running gateway. Dropping it does not stop it; [`Handle::stop`] does.
+#[derive(Debug)]
+pub struct Handle {
+    address: SocketAddr,
+    gateway: GatewayId,
+    status: Arc<Status>,
+    server: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    drain: watch::Sender<bool>,
+    followers: Vec<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The gateway's identity, kept across restarts.
+    pub fn gateway(&self) -> GatewayId {
+        self.gateway
+    }
+
+    /// Reasons against sending calls here; none when it is ready.
+    pub fn obstacles(&self) -> Vec<String> {
+        self.status.obstacles()
+    }
+
+    /// Takes no more requests, lets those in flight end within the drain time, and stops.
+    pub async fn stop(self) -> Result<()> {
+        self.status.drain();
+        // No receiver is left only when every worker has ended already.
+        let _ = self.drain.send(true);
+        self.server.stop(true).await;
+        for follower in &self.followers {
+            follower.abort();
+        }
+        self.serving.await.map_err(Error::internal)?.map_err(Error::internal)
+    }
+}
+
+/// Starts a gateway on the current runtime. It serves at once what it has on disk.
+pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
+    std::fs::create_dir_all(&config.data_dir)
+        .map_err(|error| unusable(&config.data_dir, &error))?;
+    let gateway = identity(&config.data_dir, &deps.clock)?;
+    let listener = listen(config.listen)?;
+    let address = listener.local_addr().map_err(Error::internal)?;
+
+    let stale_after = match config.stale_after_seconds {
+        0 => Duration::MAX,
+        seconds => Duration::from_secs(seconds),
+    };
+    let status = Arc::new(Status::new(stale_after));
+    let store = Arc::new(
+        Store::open(&config.data_dir.join("configuration"))
+            .map_err(|error| unusable(&config.data_dir, &error))?,
+    );
+    let mut writer = Writer::new();
+    let restored = store.restore(&mut writer);
+    if restored.apis {
+        status.apis.restored();
+    }
+    if restored.metering {
+        status.metering.restored();
+    }
+    let live = writer.published();
+    let follower = Follower {
+        client: deps.client,
+        clock: deps.clock.clone(),
+        gateway,
+        status: Arc::clone(&status),
+        writer: Arc::new(Mutex::new(writer)),
+        store,
+    };
+    let followers = vec![tokio::spawn(follower.clone().stages()), tokio::spawn(follower.access())];
+
+    let (drain, draining) = watch::channel(false);
+    let parts = WorkerParts {
+        clock: deps.clock,
+        limits: config.limits.clone(),
+        upstream: config.upstream.clone(),
+        shared: UpstreamShared::new(&config.upstream).map_err(Error::internal)?,
+        hosts: Arc::new(HostNames::new(&config.host_suffixes)),
+        status: Arc::clone(&status),
+        live,
+    };
+    let factory = move || {
+        let (parts, draining) = (parts.clone(), draining.clone());
+        fn_factory(move || {
+            let worker = Rc::new(Worker::new(&parts));
+            actix_rt::spawn(watch_drain(Rc::clone(&worker), draining.clone()));
+            actix_rt::spawn(sweep(Rc::clone(&worker)));
+            let service = fn_service(move |io: TcpStream| {
+                let worker = Rc::clone(&worker);
+                async move {
+                    serve(io, worker).await;
+                    Ok::<_, ()>(())
+                }
+            });
+            std::future::ready(Ok::<_, ()>(service))
+        })
+    };
+    let workers = match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let server = Server::build()
+        .workers(workers)
+        .disable_signals()
+        .shutdown_timeout(config.drain_seconds)
+        .listen("gateway", listener, factory)
+        .map_err(Error::internal)?
+        .run();
+    let handle = server.handle();
+    let serving = tokio::spawn(server);
+    tracing::info!(%address, %gateway, workers, "gateway started");
+    Ok(Handle { address, gateway, status, server: handle, serving, drain, followers })
+}
+
+async fn watch_drain(worker: Rc<Worker>, mut draining: watch::Receiver<bool>) {
+    // An error means that the handle is gone without a stop: there is nothing to drain for.
+    if draining.wait_for(|draining| *draining).await.is_ok() {
+        worker.drain.begin();
+    }
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        worker.client.sweep();
+    }
+}
+
+/// The identity in the data directory, made at the first start.
+fn identity(data_dir: &Path, clock: &Clock) -> Result<GatewayId> {
+    let path = data_dir.join("gateway-id");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map_err(|error| Error::internal(format!("{} is damaged: {error}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let gateway = GatewayId::new(clock.now());
+            std::fs::write(&path, format!("{gateway}\n")).map_err(|error| unusable(data_dir, &error))?;
+            Ok(gateway)
+        }
+        Err(error) => Err(unusable(data_dir, &error)),
+    }
+}
+
+fn unusable(data_dir: &Path, error: &std::io::Error) -> Error {
+    Error::unavailable("the data directory", format!("{}: {error}", data_dir.display()))
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        std::io::Result::Ok(TcpListener::from(socket))
+    };
+    open().map_err(|error| Error::unavailable("the gateway's port", format!("{address}: {error}")))
+}

@@ -1,0 +1,110 @@
+//! What one worker thread owns: its upstream connections, buffers, counters and its view of the configuration.
+//!
+//! Nothing here is shared with another worker except through atomics that are written rarely.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::ServiceConfig;
+use arc_swap::ArcSwap;
+use common::Clock;
+use common::id::RequestId;
+use rand::RngCore as _;
+use uuid::Uuid;
+
+use crate::hosts::HostNames;
+use crate::metrics::WorkerMetrics;
+use crate::server::{Drain, Limits};
+use crate::snapshot::Live;
+use crate::status::Status;
+use crate::upstream::{Client, UpstreamConfig, UpstreamShared};
+
+/// One worker.
+pub(crate) struct Worker {
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) http: ServiceConfig,
+    pub(crate) drain: Drain,
+    pub(crate) client: Client,
+    pub(crate) hosts: Arc<HostNames>,
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) stall: Duration,
+    live: Arc<ArcSwap<Live>>,
+    /// The version last seen, so that a request costs no write to memory other workers use.
+    seen: RefCell<Rc<Arc<Live>>>,
+    scratch: RefCell<Vec<u8>>,
+}
+
+/// What every worker is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerParts {
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) upstream: UpstreamConfig,
+    pub(crate) shared: UpstreamShared,
+    pub(crate) hosts: Arc<HostNames>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) live: Arc<ArcSwap<Live>>,
+}
+
+impl Worker {
+    /// A worker for the current thread.
+    pub(crate) fn new(parts: &WorkerParts) -> Self {
+        Self {
+            clock: parts.clock.clone(),
+            limits: parts.limits.clone(),
+            http: ServiceConfig::default(),
+            drain: Drain::default(),
+            client: Client::new(&parts.upstream, &parts.shared),
+            hosts: Arc::clone(&parts.hosts),
+            metrics: parts.status.add_worker(),
+            status: Arc::clone(&parts.status),
+            stall: Duration::from_secs(parts.upstream.stall_seconds),
+            seen: RefCell::new(Rc::new(parts.live.load_full())),
+            live: Arc::clone(&parts.live),
+            scratch: RefCell::default(),
+        }
+    }
+
+    /// The configuration in force; a request keeps the one it began with.
+    pub(crate) fn live(&self) -> Rc<Arc<Live>> {
+        let mut seen = self.seen.borrow_mut();
+        let current = self.live.load();
+        if !Arc::ptr_eq(&current, &seen) {
+            *seen = Rc::new(Arc::clone(&current));
+        }
+        Rc::clone(&seen)
+    }
+
+    /// An id for a request that began at `micros`.
+    pub(crate) fn new_request_id(&self, micros: i64) -> RequestId {
+        let mut random = [0; 10];
+        rand::rng().fill_bytes(&mut random);
+        let millis = u64::try_from(micros / 1_000).unwrap_or(0);
+        RequestId::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// Lends the buffer in which heads of upstream requests are written. Give it back with [`Worker::return_scratch`].
+    pub(crate) fn take_scratch(&self) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut *self.scratch.borrow_mut());
+        scratch.clear();
+        scratch
+    }
+
+    /// Takes the buffer back for the next request.
+    pub(crate) fn return_scratch(&self, scratch: Vec<u8>) {
+        *self.scratch.borrow_mut() = scratch;
+    }
+}
+
+/// The id as `x-amzn-RequestId` shows it, without an allocation.
+pub(crate) fn request_id_text(id: RequestId, buffer: &mut [u8; 36]) -> &[u8] {
+    buffer[..4].copy_from_slice(b"req_");
+    let mut digits = [0; 32];
+    Uuid::simple(id.uuid()).encode_lower(&mut digits);
+    buffer[4..].copy_from_slice(&digits);
+    buffer
+}
