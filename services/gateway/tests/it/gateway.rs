@@ -1,0 +1,218 @@
+//! A gateway of a test's own, started on a free port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use apidef::Api;
+use apidef::model::{Integration, Method, Resource, Upstream as ApiUpstream, Verb};
+use common::Clock;
+use common::id::{ApiId, DeploymentId, TenantId};
+use contracts::apis::{SecretHeader, StageEntry, StageSettings};
+use gateway::{Config, Deps, Handle};
+use tempfile::TempDir;
+use testkit::{Head, Wire};
+use tokio::runtime::Runtime;
+
+use crate::owners::Owners;
+
+/// Everything a wire test needs: one API with the stage `dev` in front of one upstream.
+pub struct TestGateway {
+    pub owners: Owners,
+    pub api: ApiId,
+    pub tenant: TenantId,
+    pub data_dir: TempDir,
+    handle: Option<Handle>,
+    runtime: Runtime,
+}
+
+/// An API that passes everything on to `upstream`, without keys.
+pub fn open_api(upstream: &str) -> Api {
+    let mut api = Api::new("test");
+    api.upstream = Some(ApiUpstream { url: upstream.to_owned(), ..ApiUpstream::default() });
+    for (path, uri) in [("/", "/"), ("/{proxy+}", "/{proxy}")] {
+        let method = Method { integration: Some(Integration::http_proxy(uri)), ..Method::default() };
+        let mut resource = Resource::default();
+        resource.methods.insert(Verb::Any, method);
+        api.resources.insert(path.to_owned(), resource);
+    }
+    api
+}
+
+/// Short enough for a test, long enough for a busy machine.
+pub fn config(data_dir: &TempDir) -> Config {
+    let mut config = Config {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        workers: 1,
+        data_dir: data_dir.path().to_owned(),
+        drain_seconds: 5,
+        ..Config::default()
+    };
+    config.upstream.allow = vec!["127.0.0.0/8".parse().expect("a range")];
+    config.limits.half_close_probe_ms = 100;
+    config
+}
+
+impl TestGateway {
+    /// In front of `upstream`, an address as `http://127.0.0.1:PORT`.
+    pub fn before(upstream: &str) -> Self {
+        Self::start(open_api(upstream), StageSettings::default(), |_| {})
+    }
+
+    pub fn start(document: Api, settings: StageSettings, adjust: impl FnOnce(&mut Config)) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let data_dir = tempfile::tempdir().expect("a directory");
+        let owners = Owners::new();
+        let (api, tenant) = (ApiId::random(), TenantId::new(chrono::DateTime::UNIX_EPOCH));
+        owners.put_stage(StageEntry {
+            tenant,
+            api,
+            stage: "dev".to_owned(),
+            deployment: DeploymentId::new(chrono::DateTime::UNIX_EPOCH),
+            document: Arc::new(document),
+            settings,
+            secret_headers: vec![SecretHeader { name: "x-origin-secret".into(), value: "s3cret".into() }],
+        });
+        let mut config = config(&data_dir);
+        adjust(&mut config);
+        let mut gateway = Self { owners, api, tenant, data_dir, handle: None, runtime };
+        gateway.launch(config);
+        gateway
+    }
+
+    /// Starts (again) with the owners as they are.
+    pub fn launch(&mut self, config: Config) {
+        let owners = self.owners.clone();
+        let handle = self.runtime.block_on(async {
+            let deps = Deps { client: owners.client(), clock: Clock::System };
+            let handle = gateway::run(config, deps).await.expect("a gateway");
+            owners.in_force().await;
+            handle
+        });
+        self.handle = Some(handle);
+    }
+
+    /// Waits until everything the owners said is in force.
+    pub fn settle(&self) {
+        self.runtime.block_on(self.owners.in_force());
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.handle.as_ref().expect("running").address()
+    }
+
+    /// Ends it as a signal would.
+    pub fn stop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.runtime.block_on(handle.stop()).expect("a clean stop");
+        }
+    }
+
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.address()).expect("a connection")
+    }
+
+    /// `{method} /_api/{api}/dev{path}` with Host, the given lines, and the empty line.
+    pub fn request(&self, method: &str, path: &str, lines: &str) -> String {
+        format!("{method} /_api/{}/dev{path} HTTP/1.1\r\nHost: gateway.test\r\n{lines}\r\n", self.api)
+    }
+
+    /// Sends a request on a connection of its own and reads the whole answer.
+    pub fn call(&self, method: &str, path: &str, lines: &str) -> Answer {
+        self.send(self.request(method, path, lines))
+    }
+
+    /// Sends bytes on a connection of their own and reads one answer.
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let mut wire = self.connect();
+        wire.send(bytes).expect("sent");
+        read_answer(&mut wire)
+    }
+
+    /// The value of one metric line.
+    pub fn metric(&self, line: &str) -> u64 {
+        let answer = self.send("GET /_tollgate/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let found = answer.text().lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
+        found.unwrap_or(0)
+    }
+
+    /// Calls that ended with a reason.
+    pub fn ended(&self, reason: &str) -> u64 {
+        ["none", "client", "gateway", "upstream"]
+            .iter()
+            .map(|fault| {
+                self.metric(&format!("tollgate_gateway_calls_total{{reason=\"{reason}\",fault=\"{fault}\"}}"))
+            })
+            .sum()
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// An answer as a client has it.
+#[derive(Debug)]
+pub struct Answer {
+    pub head: Head,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        self.head.status().expect("a status")
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.header(name)
+    }
+}
+
+/// Reads one answer; its body by its framing.
+pub fn read_answer(wire: &mut Wire) -> Answer {
+    let head = wire.read_head().expect("a head");
+    let bodiless = matches!(head.status(), Some(100..=199 | 204 | 304));
+    let body = if bodiless { Vec::new() } else { wire.read_body(&head).expect("a body") };
+    Answer { head, body }
+}
+
+/// An upstream script that answers every request on a connection with the same bytes.
+pub fn answers(answer: &'static str) -> impl Fn(Wire) -> std::io::Result<()> + Send + Sync + 'static {
+    move |mut wire| {
+        // A client that ends between two requests is the normal end.
+        while let Ok(head) = wire.read_head() {
+            wire.read_body(&head)?;
+            wire.send(answer)?;
+        }
+        Ok(())
+    }
+}
+
+/// An upstream script that answers with the head it got as the body.
+pub fn echoes_head(mut wire: Wire) -> std::io::Result<()> {
+    while let Ok(head) = wire.read_head() {
+        wire.read_body(&head)?;
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", head.text.len(), head.text);
+        wire.send(answer)?;
+    }
+    Ok(())
+}
+
+/// An upstream script that answers with the body it got, decoded.
+pub fn echoes_body(mut wire: Wire) -> std::io::Result<()> {
+    while let Ok(head) = wire.read_head() {
+        let body = wire.read_body(&head)?;
+        wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()))?;
+        wire.send(body)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The gateway over real sockets, with scripted upstreams and scripted owners of its configuration.
+
+#![expect(missing_docs, reason = "tests say what they prove in their names")]
+
+mod gateway;
+mod owners;
+mod wire_bodies;
+mod wire_connection;
+mod wire_disconnect;
+mod wire_expect;
+mod wire_headers;
+mod wire_limits;
+mod wire_smuggling;
+mod wire_upstream;
