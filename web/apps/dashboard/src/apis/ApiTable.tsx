@@ -9,22 +9,24 @@ const QUIET: Traffic = { hourly: [], errors: 0, calls: 0 };
 
 export function ApiTable({ apis, traffic }: { apis: ApiNode[]; traffic: Map<string, Traffic> | undefined }) {
   return (
-    <Table className="tg-table" highlightOnHover highlightOnHoverColor="var(--tg-sunken)">
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th>Name</Table.Th>
-          <Table.Th className={classes.stagesColumn}>Stages</Table.Th>
-          <Table.Th className={classes.right}>Calls, 24 h</Table.Th>
-          <Table.Th className={`${classes.right} ${classes.wide}`}>Errors</Table.Th>
-          <Table.Th className={classes.wide}>Last deploy</Table.Th>
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {apis.map((api) => (
-          <Row key={api.id} api={api} traffic={traffic?.get(api.id) ?? QUIET} />
-        ))}
-      </Table.Tbody>
-    </Table>
+    <div className={classes.container}>
+      <Table className="tg-table" highlightOnHover highlightOnHoverColor="var(--tg-sunken)">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Name</Table.Th>
+            <Table.Th className={classes.stagesColumn}>Stages</Table.Th>
+            <Table.Th className={classes.right}>Calls, 24 h</Table.Th>
+            <Table.Th className={`${classes.right} ${classes.wide}`}>Errors</Table.Th>
+            <Table.Th className={classes.wide}>Last deploy</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {apis.map((api) => (
+            <Row key={api.id} api={api} traffic={traffic?.get(api.id) ?? QUIET} />
+          ))}
+        </Table.Tbody>
+      </Table>
+    </div>
   );
 }
 
