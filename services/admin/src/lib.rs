@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
+use actix_web::HttpRequest;
+use actix_web::web::{Data, ServiceConfig, delete, get, post, resource, to};
 use common::Clock;
 use common::net::Cidr;
 use contracts::{Client, Ctx};
@@ -12,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 mod auth;
 mod body;
-mod dashboard;
 mod document;
 mod graphql;
 mod session;
+pub mod web;
 
 pub use graphql::sdl;
 
@@ -64,20 +65,19 @@ impl State {
     }
 }
 
-/// Registers `/graphql`, `/api/…` and, wherever nothing else answers, the dashboard.
-pub fn configure(config: &mut web::ServiceConfig, state: &Arc<State>) {
-    config.app_data(web::Data::from(Arc::clone(state)));
+/// Registers `/graphql` and `/api/…`; the dashboard is [`web::configure`]'s.
+pub fn configure(config: &mut ServiceConfig, state: &Arc<State>) {
+    config.app_data(Data::from(Arc::clone(state)));
     config.service(
-        web::resource("/graphql")
-            .route(web::post().to(graphql::endpoint::answer))
-            .default_service(web::to(graphql::endpoint::method_not_allowed)),
+        resource("/graphql")
+            .route(post().to(graphql::endpoint::answer))
+            .default_service(to(graphql::endpoint::method_not_allowed)),
     );
-    config.service(web::resource("/api/signup").route(web::post().to(session::sign_up)));
+    config.service(resource("/api/signup").route(post().to(session::sign_up)));
     config.service(
-        web::resource("/api/session")
-            .route(web::post().to(session::sign_in))
-            .route(web::get().to(session::show))
-            .route(web::delete().to(session::sign_out)),
+        resource("/api/session")
+            .route(post().to(session::sign_in))
+            .route(get().to(session::show))
+            .route(delete().to(session::sign_out)),
     );
-    dashboard::configure(config);
 }

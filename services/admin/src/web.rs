@@ -5,10 +5,10 @@ use common::web_app::WebApp;
 
 const DASHBOARD: WebApp = WebApp {
     files: include!(concat!(env!("OUT_DIR"), "/web_app.rs")),
-    reserved: &["/api/", "/graphql", "/aws", "/internal/", "/_test/"],
+    reserved: &["/api/", "/graphql", "/aws", "/internal/", "/livez", "/metrics", "/readyz", "/_"],
 };
 
-/// Serves the dashboard wherever nothing else answers.
-pub(crate) fn configure(config: &mut ServiceConfig) {
+/// Serves the dashboard wherever nothing else answers; register it after everything else.
+pub fn configure(config: &mut ServiceConfig) {
     DASHBOARD.configure(config);
 }
