@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use common::id::{ApiId, KeyId, PlanId, RequestId, SubscriptionId, TenantId, UsagePlanId};
+use common::id::{
+    ApiId, GatewayId, IncarnationId, KeyId, PlanId, RequestId, SubscriptionId, TenantId, UsagePlanId,
+};
 use common::{Page, PageArgs};
 use serde::{Deserialize, Serialize};
 
@@ -252,6 +254,14 @@ pub struct RevokeApiKey {
     pub id: KeyId,
 }
 call!(RevokeApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+
+/// Removes a key; calls with it are refused within a second. Its usage stays, its value may be used again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeleteApiKey {
+    /// The key.
+    pub id: KeyId,
+}
+call!(DeleteApiKey => Liveness, Metering, Tenant(KeysWrite));
 
 /// One key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -516,3 +526,23 @@ pub struct FollowAccess {
     pub follow: Follow,
 }
 call!(FollowAccess => Changes<AccessEntry>, Metering, Service);
+
+/// The gateways that are registered, the ones seen last first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListGateways {}
+call!(ListGateways => Vec<RegisteredGateway>, Metering, Service);
+
+/// A gateway whose records are waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredGateway {
+    /// The gateway.
+    pub id: GatewayId,
+    /// Its newest run.
+    pub incarnation: IncarnationId,
+    /// Nothing older than this will come from it any more.
+    pub watermark: DateTime<Utc>,
+    /// When it last reported.
+    pub seen_at: DateTime<Utc>,
+    /// Units in its open leases.
+    pub leased: u64,
+}
