@@ -15,6 +15,11 @@ use std::collections::BTreeSet;
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
+/// The tables of the usage store on ClickHouse: name and statements (ended by `;` at the end of a line) of each migration,
+/// oldest first. Every statement may be run again.
+pub const CLICKHOUSE: &[(&str, &str)] =
+    &[("20261122_000001_usage", include_str!("../clickhouse/20261122_000001_usage.sql"))];
+
 /// A role that owns tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {

@@ -1,6 +1,9 @@
 //! Tables of the role `metering`.
 
 mod m20261122_000001_bookkeeping;
+mod m20261122_000002_access;
+mod m20261122_000003_quotas;
+mod m20261122_000004_usage;
 
 use sea_orm_migration::prelude::*;
 
@@ -9,6 +12,11 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_bookkeeping::migration())]
+        vec![
+            Box::new(m20261122_000001_bookkeeping::migration()),
+            Box::new(m20261122_000002_access::migration()),
+            Box::new(m20261122_000003_quotas::migration()),
+            Box::new(m20261122_000004_usage::migration()),
+        ]
     }
 }
