@@ -1,4 +1,9 @@
 //! The rules of metering, as pure functions on values: no I/O, no clock, no store.
 
+pub(crate) mod api_keys;
+pub(crate) mod latency;
 pub mod leases;
 pub mod periods;
+pub(crate) mod rollup;
+pub(crate) mod usage;
+pub(crate) mod usage_plans;

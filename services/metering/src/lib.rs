@@ -1,3 +1,100 @@
-//! metering
+//! The role `metering`: API keys, usage plans, quota leases, usage records and their sums.
+//!
+//! Owns its database and the usage store. Knows no HTTP edge and no price; asks the role `apis` whether a stage exists.
 
+mod config;
 pub mod domain;
+mod jobs;
+mod service;
+mod store;
+
+use std::sync::Arc;
+
+use common::vault::Vault;
+use common::{Clock, Error, Result};
+use contracts::{Client, Endpoints, Role};
+use database::Database;
+use database::changes::Feed;
+use sea_orm::DbBackend;
+
+pub use config::{ClickHouseConfig, Config};
+pub use jobs::{run_jobs, run_once};
+pub use service::Service;
+
+use service::{api_keys, batches, gateways, leases, usage, usage_plans};
+use store::usage::UsageStore;
+use store::usage::clickhouse::ClickHouseUsage;
+use store::usage::sqlite::SqliteUsage;
+
+/// What the role needs from the process it runs in.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// Its migrated database.
+    pub database: Database,
+    /// Where keys' values are kept.
+    pub vault: Vault,
+    /// Reaches the role `apis`.
+    pub client: Client,
+    /// The date.
+    pub clock: Clock,
+}
+
+/// The role, ready to answer. With ClickHouse configured, its tables must have been brought to this version by
+/// [`migrate_usage_store`].
+pub fn build(config: Config, dependencies: Dependencies) -> Result<Arc<Service>> {
+    let Dependencies { database, vault, client, clock } = dependencies;
+    let usage: Arc<dyn UsageStore> = match &config.clickhouse {
+        Some(clickhouse) => Arc::new(ClickHouseUsage::new(clickhouse)),
+        None if database.backend() == DbBackend::Sqlite => Arc::new(SqliteUsage::new(database.clone())),
+        None => {
+            return Err(Error::invalid("metering.clickhouse", "must be set when the database is PostgreSQL"));
+        }
+    };
+    let feed = Feed::new(database.clone(), clock.clone());
+    Ok(Arc::new(Service { config, database, feed, vault, client, clock, usage }))
+}
+
+/// Brings ClickHouse's tables to this version, if ClickHouse is configured. May be run again.
+pub async fn migrate_usage_store(config: &Config) -> Result<()> {
+    match &config.clickhouse {
+        Some(clickhouse) => ClickHouseUsage::new(clickhouse).migrate().await,
+        None => Ok(()),
+    }
+}
+
+/// The role's answers.
+pub fn endpoints(service: &Arc<Service>) -> Endpoints {
+    use contracts::lease::{
+        AppendBatch, GatewayForget, GatewayRegister, LeaseGrant, LeaseSettle, ReportWatermark,
+    };
+    use contracts::metering::{
+        CreateApiKey, CreateUsagePlan, DeleteApiKey, DeleteUsagePlan, FollowAccess, GetApiKey,
+        GetQuotaStatus, GetUsagePlan, ListApiKeys, ListGateways, ListUsagePlans, QueryRequestLog, QueryUsage,
+        RevealApiKey, RevokeApiKey, RotateApiKey, UpdateApiKey, UpdateUsagePlan,
+    };
+    Endpoints::new(Role::Metering)
+        .with::<CreateUsagePlan, _, _, _>(service, usage_plans::create)
+        .with::<UpdateUsagePlan, _, _, _>(service, usage_plans::update)
+        .with::<DeleteUsagePlan, _, _, _>(service, usage_plans::delete)
+        .with::<GetUsagePlan, _, _, _>(service, usage_plans::get)
+        .with::<ListUsagePlans, _, _, _>(service, usage_plans::list)
+        .with::<CreateApiKey, _, _, _>(service, api_keys::create)
+        .with::<UpdateApiKey, _, _, _>(service, api_keys::update)
+        .with::<RotateApiKey, _, _, _>(service, api_keys::rotate)
+        .with::<RevokeApiKey, _, _, _>(service, api_keys::revoke)
+        .with::<DeleteApiKey, _, _, _>(service, api_keys::delete)
+        .with::<GetApiKey, _, _, _>(service, api_keys::get)
+        .with::<ListApiKeys, _, _, _>(service, api_keys::list)
+        .with::<RevealApiKey, _, _, _>(service, api_keys::reveal)
+        .with::<GetQuotaStatus, _, _, _>(service, leases::status)
+        .with::<LeaseGrant, _, _, _>(service, leases::grant)
+        .with::<LeaseSettle, _, _, _>(service, leases::settle)
+        .with::<GatewayRegister, _, _, _>(service, gateways::register)
+        .with::<GatewayForget, _, _, _>(service, gateways::forget)
+        .with::<ListGateways, _, _, _>(service, gateways::list)
+        .with::<ReportWatermark, _, _, _>(service, gateways::report)
+        .with::<FollowAccess, _, _, _>(service, gateways::follow)
+        .with::<AppendBatch, _, _, _>(service, batches::append)
+        .with::<QueryUsage, _, _, _>(service, usage::query)
+        .with::<QueryRequestLog, _, _, _>(service, usage::request_log)
+}

@@ -1,0 +1,50 @@
+//! The section `[metering]` of the configuration.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// How metering runs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Days for which single records are kept, today not counted; sums are kept for ever.
+    pub record_retention_days: u32,
+    /// Where usage records live; absent = in metering's own database, which is SQLite then.
+    pub clickhouse: Option<ClickHouseConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { record_retention_days: 30, clickhouse: None }
+    }
+}
+
+/// Where ClickHouse is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClickHouseConfig {
+    /// Address of its HTTP interface, for example `http://127.0.0.1:8123`.
+    pub url: String,
+    /// The database; it must exist.
+    pub database: String,
+    /// The user; absent = the server's default.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Its password.
+    #[serde(default)]
+    pub password: Option<SecretString>,
+}
+
+impl ClickHouseConfig {
+    /// A client of the database.
+    pub(crate) fn client(&self) -> clickhouse::Client {
+        let mut client = clickhouse::Client::default().with_url(&self.url).with_database(&self.database);
+        if let Some(user) = &self.user {
+            client = client.with_user(user);
+        }
+        if let Some(password) = &self.password {
+            client = client.with_password(password.expose_secret());
+        }
+        client
+    }
+}

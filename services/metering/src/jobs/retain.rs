@@ -1,0 +1,31 @@
+//! Removes what is kept for a time only: single records, and leases that are over.
+
+use common::Result;
+
+use crate::domain::rollup::DAY;
+use crate::service::Service;
+use crate::store::{batches, quotas};
+
+/// Removes single records older than the configuration says, but never of a day with a batch in doubt: that day's records
+/// are what its sums are compared with.
+pub(super) async fn remove_old_records(service: &Service) -> Result<()> {
+    let today = service.clock.micros().div_euclid(DAY);
+    let mut before = today - i64::from(service.config.record_retention_days);
+    let tx = service.database.system("records of every tenant age alike").await?;
+    if let Some(in_doubt) = batches::oldest_day_in_doubt(&tx).await? {
+        before = before.min(in_doubt);
+    }
+    batches::note_removal(&tx, before).await?;
+    tx.commit().await?;
+    while service.usage.remove_records_before(before).await? {}
+    Ok(())
+}
+
+/// Removes leases that were over more than a day ago, in periods that are over too.
+pub(super) async fn remove_closed_leases(service: &Service) -> Result<()> {
+    let tx = service.database.system("leases of every tenant age alike").await?;
+    let removed = quotas::remove_closed_before(&tx, service.clock.micros() - DAY).await?;
+    tx.commit().await?;
+    tracing::debug!(removed, "closed leases removed");
+    Ok(())
+}

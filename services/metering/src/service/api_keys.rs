@@ -1,0 +1,219 @@
+//! API keys: made, changed, rotated, revoked, revealed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use common::id::{KeyId, UsagePlanId};
+use common::{Code, Error, Page, Result, secret};
+use contracts::Ctx;
+use contracts::metering::{
+    AccessEntry, ApiKey, CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, RevealApiKey, RevokeApiKey,
+    RotateApiKey, SavedApiKey, UpdateApiKey,
+};
+use contracts::stream::Liveness;
+use database::TenantTx;
+use secrecy::ExposeSecret;
+
+use super::Service;
+use crate::domain::api_keys::{
+    MAX_USAGE_PLANS, check_name, check_not_revoked, check_value, grace_end, new_value, shown_prefix,
+};
+use crate::store::api_keys::{self, StoredKey};
+use crate::store::{audit, published_revision, usage_plans};
+
+pub(crate) async fn create(service: Arc<Service>, ctx: Ctx, request: CreateApiKey) -> Result<SavedApiKey> {
+    check_name(&request.name)?;
+    if let Some(value) = &request.value {
+        check_value(value)?;
+    }
+    if request.expires_at.is_some_and(|end| end <= ctx.now) {
+        return Err(Error::invalid("expiresAt", "must be in the future"));
+    }
+    let tx = service.database.tenant(&ctx).await?;
+    if let Some(id) = request.id
+        && let Some(made_before) = api_keys::find(&tx, id).await?
+    {
+        let revision = published_revision(&tx, &change_key(id)).await?;
+        tx.commit().await?;
+        let value = open(&service, &made_before)?;
+        let liveness = service.feed.wait_live(revision).await?;
+        return Ok(SavedApiKey { api_key: seen_at(&ctx, made_before.key), value, liveness });
+    }
+    check_plans(&tx, &request.usage_plans).await?;
+    let id = request.id.unwrap_or_else(|| KeyId::new(ctx.now));
+    let value = request.value.unwrap_or_else(new_value);
+    let stored = StoredKey {
+        sha256: secret::sha256_hex(value.as_bytes()),
+        previous_sha256: None,
+        sealed_value: seal(&service, id, &value, request.shown_once)?,
+        shown_once: request.shown_once,
+        key: ApiKey {
+            id,
+            name: request.name,
+            prefix: shown_prefix(&value),
+            enabled: request.enabled,
+            revoked_at: None,
+            expires_at: request.expires_at,
+            usage_plans: request.usage_plans,
+            subscription: request.subscription,
+            plan: request.plan,
+            previous_until: None,
+            created_at: ctx.now,
+        },
+    };
+    api_keys::insert(&tx, &stored).await?;
+    audit::record(&tx, &ctx, "api_key.create", &id.to_string(), &stored.key).await?;
+    save(&service, tx, stored, Some(value)).await
+}
+
+pub(crate) async fn update(service: Arc<Service>, ctx: Ctx, request: UpdateApiKey) -> Result<SavedApiKey> {
+    let tx = service.database.tenant(&ctx).await?;
+    let mut stored = api_keys::lock(&tx, request.id).await?;
+    check_not_revoked(stored.key.revoked_at.map(|at| at.timestamp_micros()))?;
+    if let Some(name) = &request.name {
+        check_name(name)?;
+        stored.key.name.clone_from(name);
+    }
+    if let Some(enabled) = request.enabled {
+        stored.key.enabled = enabled;
+    }
+    if request.plan.is_some() {
+        stored.key.plan = request.plan;
+    }
+    if let Some(plans) = &request.usage_plans {
+        check_plans(&tx, plans).await?;
+        stored.key.usage_plans.clone_from(plans);
+        api_keys::replace_plans(&tx, &stored.key).await?;
+    }
+    api_keys::update(&tx, &stored).await?;
+    audit::record(&tx, &ctx, "api_key.update", &request.id.to_string(), &request).await?;
+    save(&service, tx, stored, None).await
+}
+
+pub(crate) async fn rotate(service: Arc<Service>, ctx: Ctx, request: RotateApiKey) -> Result<SavedApiKey> {
+    let previous_until = grace_end(ctx.now, request.grace_seconds)?;
+    if let Some(value) = &request.value {
+        check_value(value)?;
+    }
+    let value = request.value.unwrap_or_else(new_value);
+    let tx = service.database.tenant(&ctx).await?;
+    let mut stored = api_keys::lock(&tx, request.id).await?;
+    check_not_revoked(stored.key.revoked_at.map(|at| at.timestamp_micros()))?;
+    let sha256 = secret::sha256_hex(value.as_bytes());
+    api_keys::claim_value(&tx, request.id, &sha256).await?;
+    let old = std::mem::replace(&mut stored.sha256, sha256);
+    stored.previous_sha256 = previous_until.map(|_| old);
+    stored.key.previous_until = previous_until;
+    stored.key.prefix = shown_prefix(&value);
+    stored.sealed_value = seal(&service, request.id, &value, stored.shown_once)?;
+    api_keys::update(&tx, &stored).await?;
+    audit::record(&tx, &ctx, "api_key.rotate", &request.id.to_string(), &request.grace_seconds).await?;
+    save(&service, tx, stored, Some(value)).await
+}
+
+pub(crate) async fn revoke(service: Arc<Service>, ctx: Ctx, request: RevokeApiKey) -> Result<SavedApiKey> {
+    let tx = service.database.tenant(&ctx).await?;
+    let mut stored = api_keys::lock(&tx, request.id).await?;
+    if stored.key.revoked_at.is_none() {
+        stored.key.revoked_at = Some(ctx.now);
+        stored.key.enabled = false;
+        stored.previous_sha256 = None;
+        stored.key.previous_until = None;
+        api_keys::update(&tx, &stored).await?;
+        audit::record(&tx, &ctx, "api_key.revoke", &request.id.to_string(), &()).await?;
+    }
+    save(&service, tx, stored, None).await
+}
+
+pub(crate) async fn delete(service: Arc<Service>, ctx: Ctx, request: DeleteApiKey) -> Result<Liveness> {
+    let tx = service.database.tenant(&ctx).await?;
+    api_keys::lock(&tx, request.id).await?;
+    api_keys::delete(&tx, request.id).await?;
+    audit::record(&tx, &ctx, "api_key.delete", &request.id.to_string(), &()).await?;
+    let revision = service.publish(&tx, &change_key(request.id), None).await?;
+    tx.commit().await?;
+    service.feed.wait_live(revision).await
+}
+
+pub(crate) async fn get(service: Arc<Service>, ctx: Ctx, request: GetApiKey) -> Result<ApiKey> {
+    let tx = service.database.tenant_read(&ctx).await?;
+    Ok(seen_at(&ctx, api_keys::get(&tx, request.id).await?.key))
+}
+
+pub(crate) async fn list(service: Arc<Service>, ctx: Ctx, request: ListApiKeys) -> Result<Page<ApiKey>> {
+    let tx = service.database.tenant_read(&ctx).await?;
+    Ok(api_keys::list(&tx, &request).await?.map(|key| seen_at(&ctx, key)))
+}
+
+pub(crate) async fn reveal(service: Arc<Service>, ctx: Ctx, request: RevealApiKey) -> Result<String> {
+    let tx = service.database.tenant(&ctx).await?;
+    let stored = api_keys::get(&tx, request.id).await?;
+    let Some(value) = open(&service, &stored)? else {
+        let message = "this key was shown once and no copy is kept; rotate it to get a new value";
+        return Err(Error::new(Code::Conflict, "api_key_shown_once", message));
+    };
+    audit::record(&tx, &ctx, "api_key.reveal", &request.id.to_string(), &()).await?;
+    tx.commit().await?;
+    Ok(value)
+}
+
+async fn save(
+    service: &Service,
+    tx: TenantTx,
+    stored: StoredKey,
+    value: Option<String>,
+) -> Result<SavedApiKey> {
+    let entry = AccessEntry::Key(stored.entry(tx.tenant()));
+    let revision = service.publish(&tx, &change_key(stored.key.id), Some(&entry)).await?;
+    tx.commit().await?;
+    let liveness = service.feed.wait_live(revision).await?;
+    Ok(SavedApiKey { api_key: stored.key, value, liveness })
+}
+
+fn change_key(id: KeyId) -> String {
+    format!("key/{id}")
+}
+
+/// The key as it stands now: a grace that is over is not shown.
+fn seen_at(ctx: &Ctx, mut key: ApiKey) -> ApiKey {
+    key.previous_until = key.previous_until.filter(|until| *until > ctx.now);
+    key
+}
+
+fn seal(service: &Service, id: KeyId, value: &str, shown_once: bool) -> Result<Option<String>> {
+    if shown_once {
+        return Ok(None);
+    }
+    service.vault.seal(value, &id.to_string()).map(Some)
+}
+
+fn open(service: &Service, stored: &StoredKey) -> Result<Option<String>> {
+    let Some(sealed) = &stored.sealed_value else { return Ok(None) };
+    let value = service.vault.open(sealed, &stored.key.id.to_string())?;
+    Ok(Some(value.expose_secret().to_owned()))
+}
+
+/// Refuses too many plans, unknown ones, and two that open the same stage. Locks the plans, so that their stages stay as
+/// they were checked.
+async fn check_plans(tx: &TenantTx, plans: &[UsagePlanId]) -> Result<()> {
+    if plans.len() > MAX_USAGE_PLANS {
+        return Err(Error::invalid("usagePlanIds", "must name at most 10 usage plans"));
+    }
+    let distinct: BTreeSet<_> = plans.iter().collect();
+    if distinct.len() != plans.len() {
+        return Err(Error::invalid("usagePlanIds", "names a usage plan twice"));
+    }
+    let mut stages = BTreeSet::new();
+    for plan in usage_plans::lock(tx, plans).await? {
+        for stage in plan.stages {
+            let text = format!("stage {} of {}", stage.stage, stage.api_id);
+            if !stages.insert((stage.api_id, stage.stage)) {
+                let message = format!("a key has one usage plan per stage, and two of these open {text}");
+                let mut error = Error::invalid("usagePlanIds", message);
+                error.reason = "one_usage_plan_per_stage".into();
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}

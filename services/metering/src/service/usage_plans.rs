@@ -1,0 +1,159 @@
+//! Usage plans: limits and the stages they hold for.
+
+use std::sync::Arc;
+
+use common::id::UsagePlanId;
+use common::{Code, Error, Page, Result};
+use contracts::apis::GetApi;
+use contracts::metering::{
+    AccessEntry, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, PlanStage, SavedUsagePlan,
+    UpdateUsagePlan, UsagePlan, UsagePlanEntry,
+};
+use contracts::stream::Liveness;
+use contracts::{Ctx, Role};
+use database::TenantTx;
+
+use super::Service;
+use crate::domain::usage_plans::check;
+use crate::store::{audit, quotas, usage_plans};
+
+pub(crate) async fn create(
+    service: Arc<Service>,
+    ctx: Ctx,
+    content: CreateUsagePlan,
+) -> Result<SavedUsagePlan> {
+    check(&content)?;
+    check_stages_exist(&service, &ctx, &content.stages, &[]).await?;
+    let usage_plan = UsagePlan {
+        id: UsagePlanId::new(ctx.now),
+        name: content.name,
+        description: content.description,
+        throttle: content.throttle,
+        quota: content.quota,
+        stages: content.stages,
+        degraded: content.degraded,
+        created_at: ctx.now,
+    };
+    let tx = service.database.tenant(&ctx).await?;
+    usage_plans::insert(&tx, &usage_plan).await?;
+    audit::record(&tx, &ctx, "usage_plan.create", &usage_plan.id.to_string(), &usage_plan).await?;
+    save(&service, tx, usage_plan).await
+}
+
+pub(crate) async fn update(
+    service: Arc<Service>,
+    ctx: Ctx,
+    request: UpdateUsagePlan,
+) -> Result<SavedUsagePlan> {
+    let UpdateUsagePlan { id, content } = request;
+    check(&content)?;
+    let reading = service.database.tenant_read(&ctx).await?;
+    let before = usage_plans::get(&reading, id).await?;
+    reading.commit().await?;
+    check_stages_exist(&service, &ctx, &content.stages, &before.stages).await?;
+
+    let tx = service.database.tenant(&ctx).await?;
+    let locked = usage_plans::lock(&tx, &[id]).await?;
+    let before = locked.into_iter().next().ok_or_else(|| Error::not_found("usage plan"))?;
+    if let Some((key, stage)) = usage_plans::key_with_second_plan(&tx, id, &content.stages).await? {
+        let message = format!(
+            "the key {key} reaches stage {} of {} through another usage plan already",
+            stage.stage, stage.api_id
+        );
+        return Err(Error::new(Code::Conflict, "one_usage_plan_per_stage", message));
+    }
+    let usage_plan = UsagePlan {
+        id,
+        name: content.name,
+        description: content.description,
+        throttle: content.throttle,
+        quota: content.quota,
+        stages: content.stages,
+        degraded: content.degraded,
+        created_at: before.created_at,
+    };
+    usage_plans::update(&tx, &usage_plan).await?;
+    if let Some(quota) = usage_plan.quota.filter(|quota| Some(*quota) != before.quota) {
+        quotas::put_limit_in_force(&tx, id, &quota, ctx.now.timestamp_micros()).await?;
+    }
+    audit::record(&tx, &ctx, "usage_plan.update", &id.to_string(), &usage_plan).await?;
+    save(&service, tx, usage_plan).await
+}
+
+pub(crate) async fn delete(service: Arc<Service>, ctx: Ctx, request: DeleteUsagePlan) -> Result<Liveness> {
+    let DeleteUsagePlan { id } = request;
+    let tx = service.database.tenant(&ctx).await?;
+    usage_plans::lock(&tx, &[id]).await?;
+    let keys = usage_plans::keys_in_use(&tx, id).await?;
+    if keys > 0 {
+        let message = format!("{keys} keys use this usage plan; take it from them first");
+        return Err(Error::new(Code::Conflict, "usage_plan_in_use", message));
+    }
+    usage_plans::delete(&tx, id).await?;
+    audit::record(&tx, &ctx, "usage_plan.delete", &id.to_string(), &()).await?;
+    let revision = service.publish(&tx, &change_key(id), None).await?;
+    tx.commit().await?;
+    service.feed.wait_live(revision).await
+}
+
+pub(crate) async fn get(service: Arc<Service>, ctx: Ctx, request: GetUsagePlan) -> Result<UsagePlan> {
+    let tx = service.database.tenant_read(&ctx).await?;
+    usage_plans::get(&tx, request.id).await
+}
+
+pub(crate) async fn list(
+    service: Arc<Service>,
+    ctx: Ctx,
+    request: ListUsagePlans,
+) -> Result<Page<UsagePlan>> {
+    let tx = service.database.tenant_read(&ctx).await?;
+    usage_plans::list(&tx, &request.page).await
+}
+
+async fn save(service: &Service, tx: TenantTx, usage_plan: UsagePlan) -> Result<SavedUsagePlan> {
+    let entry = AccessEntry::UsagePlan(UsagePlanEntry {
+        id: usage_plan.id,
+        tenant: tx.tenant(),
+        throttle: usage_plan.throttle,
+        quota: usage_plan.quota,
+        stages: usage_plan.stages.clone(),
+        degraded: usage_plan.degraded,
+    });
+    let revision = service.publish(&tx, &change_key(usage_plan.id), Some(&entry)).await?;
+    tx.commit().await?;
+    let liveness = service.feed.wait_live(revision).await?;
+    Ok(SavedUsagePlan { usage_plan, liveness })
+}
+
+fn change_key(id: UsagePlanId) -> String {
+    format!("usage_plan/{id}")
+}
+
+/// Asks the role `apis` for every stage that `known` does not name yet. A stage removed since then does not stand in the
+/// way of other changes.
+async fn check_stages_exist(
+    service: &Service,
+    ctx: &Ctx,
+    wanted: &[PlanStage],
+    known: &[PlanStage],
+) -> Result<()> {
+    // Whoever may write usage plans may name the organization's stages, with or without the right to read documents.
+    let ctx = ctx.as_service(Role::Metering);
+    for (index, stage) in wanted.iter().enumerate() {
+        let is_known = known.iter().any(|old| old.api_id == stage.api_id && old.stage == stage.stage);
+        if is_known {
+            continue;
+        }
+        let api = match service.client.call(&ctx, GetApi { id: stage.api_id }).await {
+            Ok(api) => api,
+            Err(error) if error.code == Code::NotFound => {
+                return Err(Error::invalid(format!("stages[{index}].apiId"), "names no API of yours"));
+            }
+            Err(error) => return Err(error),
+        };
+        if !api.summary.stages.iter().any(|existing| existing.name == stage.stage) {
+            return Err(Error::invalid(format!("stages[{index}].stage"), "names no stage of this API"));
+        }
+    }
+    Ok(())
+}

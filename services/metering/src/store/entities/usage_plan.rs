@@ -1,0 +1,25 @@
+//! Table `usage_plans`.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "usage_plans")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub tenant_id: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub throttle_rate: Option<f64>,
+    pub throttle_burst: Option<i64>,
+    pub quota_limit: Option<i64>,
+    pub quota_period: Option<String>,
+    pub quota_offset: Option<i64>,
+    pub degraded: String,
+    pub created_at: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

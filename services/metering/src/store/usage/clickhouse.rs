@@ -1,0 +1,262 @@
+//! The usage store of production: ClickHouse, a store of its own beside metering's database.
+//!
+//! A batch is one insert of one block into `usage_records`; materialized views feed the sums by minute, hour and day. The
+//! tables remember tokens of inserts, but a token alone does not make a batch exact:
+//!
+//! - the engine notes a token before it stores the part. Killed in between, it drops the repeat and the batch is lost;
+//! - records and sums are separate parts. Killed in between, the records are there and some sums are not;
+//! - tokens are forgotten after a number of inserts. A repeat after that would be stored twice.
+//!
+//! So an insert that was not answered is *in doubt* (metering's database says so, see `service::batches`), and is resolved
+//! by looking, while no other insert runs: are the batch's records there (each carries the batch's name)? If not, they are
+//! inserted. Then the day's records are compared with each rollup of that day: number, units and fingerprints of calls. A
+//! rollup that differs is made anew from the records and replaces the day's partition in one step. Every step may be
+//! repeated, so a crash in any of them only makes the next attempt start over. It holds however late the repeat comes.
+//!
+//! A power loss of ClickHouse costs nothing that was acknowledged (parts are synchronised before the answer). Token notes
+//! are not synchronised; they are only relied on against an attempt that is still running.
+
+use std::time::Duration;
+
+use ::clickhouse::Client;
+use common::clock::monotonic;
+use common::id::TenantId;
+use common::{Error, Result};
+use contracts::metering::LoggedRequest;
+use contracts::record::BatchName;
+use database::{SystemTx, Tx};
+use sea_orm::{ConnectionTrait, DbBackend};
+
+use super::clickhouse_rows::{
+    CountRow, DaySums, LoggedRow, NameRow, ROLLUPS, RecordRow, Rollup, SumsRow, fault, filter_sql, log_sql,
+    usage_sql,
+};
+use super::{NewBatch, UsageStore};
+use crate::config::ClickHouseConfig;
+use crate::domain::usage::{LogQuery, UsageQuery, UsageSums};
+use crate::store::batches;
+use crate::store::sql::query as query_rows;
+
+/// PostgreSQL's advisory lock that inserts share, and that the resolution of doubt takes alone.
+const INSERT_LOCK: i64 = 0x7467_5f75_7361_6765;
+/// More rows than any batch has: a batch is one block.
+const ONE_BLOCK: &str = "10000000";
+/// Longest wait for the answer to an insert.
+const INSERT_WITHIN: Duration = Duration::from_secs(20);
+/// Longest wait for inserts of a metering process that is gone.
+const QUIET_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Usage in ClickHouse.
+pub(crate) struct ClickHouseUsage {
+    client: Client,
+}
+
+impl std::fmt::Debug for ClickHouseUsage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClickHouseUsage").finish_non_exhaustive()
+    }
+}
+
+impl ClickHouseUsage {
+    /// The store that `config` names.
+    pub(crate) fn new(config: &ClickHouseConfig) -> Self {
+        Self { client: config.client() }
+    }
+
+    /// Brings the tables to this version.
+    pub(crate) async fn migrate(&self) -> Result<()> {
+        let known =
+            "CREATE TABLE IF NOT EXISTS schema_migrations (name String) ENGINE = MergeTree ORDER BY name";
+        self.run(known).await?;
+        let select = "SELECT DISTINCT name FROM schema_migrations ORDER BY name";
+        let applied: Vec<NameRow> = self.client.query(select).fetch_all().await.map_err(fault)?;
+        let unknown = |row: &&NameRow| !migrations::CLICKHOUSE.iter().any(|(name, _)| *name == row.name);
+        if let Some(row) = applied.iter().find(unknown) {
+            let cause = format!("ClickHouse was migrated by a newer version (it has {})", row.name);
+            return Err(Error::internal(cause));
+        }
+        for (name, statements) in migrations::CLICKHOUSE {
+            if applied.iter().any(|row| row.name == *name) {
+                continue;
+            }
+            for statement in statements.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+                self.run(statement).await?;
+            }
+            let insert = "INSERT INTO schema_migrations (name) VALUES (?)";
+            self.client.query(insert).bind(*name).execute().await.map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    async fn run(&self, statement: &str) -> Result<()> {
+        self.client.query_raw(statement).execute().await.map_err(fault)
+    }
+
+    /// Sends the batch as one block. Views remember the token too.
+    async fn send(&self, batch: &NewBatch<'_>, token: &str) -> Result<()> {
+        let insert = self.client.insert::<RecordRow<'_>>("usage_records").await.map_err(fault)?;
+        let mut insert = insert
+            .with_timeouts(Some(INSERT_WITHIN), Some(INSERT_WITHIN))
+            .with_setting("async_insert", "0")
+            .with_setting("insert_deduplicate", "1")
+            .with_setting("insert_deduplication_token", token)
+            .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
+            .with_setting("max_insert_block_size", ONE_BLOCK)
+            .with_setting("min_insert_block_size_rows", ONE_BLOCK)
+            .with_setting("min_insert_block_size_bytes", "0")
+            .with_setting("max_insert_threads", "1")
+            .with_setting("max_execution_time", INSERT_WITHIN.as_secs().to_string());
+        for record in batch.records {
+            insert.write(&RecordRow::new(batch, record)).await.map_err(fault)?;
+        }
+        insert.end().await.map_err(fault)
+    }
+
+    /// Finds out what an unanswered insert left behind and completes it. `tx` holds the insert lock alone.
+    async fn resolve(&self, tx: &SystemTx, batch: &NewBatch<'_>) -> Result<()> {
+        self.wait_for_quiet().await?;
+        let token = token(&batch.name);
+        let mut stored = self.stored(batch).await?;
+        if stored == 0 {
+            self.send(batch, &token).await?;
+            stored = self.stored(batch).await?;
+        }
+        if stored == 0 {
+            // The engine was killed between noting the token and storing the part.
+            self.send(batch, &format!("{token}-{}", uuid::Uuid::new_v4().simple())).await?;
+            stored = self.stored(batch).await?;
+        }
+        if stored != batch.records.len() as u64 {
+            let expected = batch.records.len();
+            return Err(Error::internal(format!(
+                "{token} has {stored} records stored instead of {expected}"
+            )));
+        }
+        if i64::from(batch.day) < batches::removed_before(tx).await? {
+            tracing::warn!(batch = token, "sums of a day without its single records cannot be compared");
+            return Ok(());
+        }
+        let records = self.day_sums("usage_records", "started_at", "count()", batch.day).await?;
+        for rollup in &ROLLUPS {
+            let sums = self.day_sums(rollup.table, rollup.column, "sum(requests)", batch.day).await?;
+            if sums != records {
+                tracing::warn!(batch = token, table = rollup.table, "a day of sums is made anew");
+                self.rebuild(rollup, batch.day).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for inserts that a metering process began and did not live to see answered.
+    async fn wait_for_quiet(&self) -> Result<()> {
+        let running = "SELECT count() AS count FROM system.processes WHERE query_kind = 'Insert' \
+                       AND (current_database = currentDatabase() OR position(query, currentDatabase()) > 0)";
+        let deadline = monotonic() + QUIET_WITHIN;
+        loop {
+            let row: CountRow = self.client.query(running).fetch_one().await.map_err(fault)?;
+            if row.count == 0 {
+                return Ok(());
+            }
+            if monotonic() >= deadline {
+                return Err(Error::unavailable("the usage store", "an earlier insert is still running"));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn stored(&self, batch: &NewBatch<'_>) -> Result<u64> {
+        let count = "SELECT count() AS count FROM usage_records WHERE toYYYYMMDD(started_at) = toYYYYMMDD(toDate(?)) \
+                     AND incarnation_id = ? AND stream = ? AND sequence = ?";
+        let name = &batch.name;
+        let query = self.client.query(count).bind(batch.day).bind(name.incarnation.to_string());
+        let row: CountRow = query.bind(name.stream).bind(name.sequence).fetch_one().await.map_err(fault)?;
+        Ok(row.count)
+    }
+
+    async fn day_sums(&self, table: &str, column: &str, requests: &str, day: i32) -> Result<DaySums> {
+        let sums = format!(
+            "SELECT {requests} AS requests, sum(quota_units) AS quota_units, sum(billable_units) AS billable_units, \
+             sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(fingerprint) AS fingerprint \
+             FROM {table} WHERE toYYYYMMDD({column}) = toYYYYMMDD(toDate(?))"
+        );
+        self.client.query(&sums).bind(day).fetch_one().await.map_err(fault)
+    }
+
+    async fn rebuild(&self, rollup: &Rollup, day: i32) -> Result<()> {
+        let Rollup { table, .. } = rollup;
+        self.run(&format!("TRUNCATE TABLE {table}_rebuilt")).await?;
+        self.client.query(&rollup.insert_day()).bind(day).execute().await.map_err(fault)?;
+        let partition = "SELECT toString(toYYYYMMDD(toDate(?))) AS name";
+        let partition: NameRow = self.client.query(partition).bind(day).fetch_one().await.map_err(fault)?;
+        let replace =
+            format!("ALTER TABLE {table} REPLACE PARTITION {} FROM {table}_rebuilt", partition.name);
+        self.run(&replace).await?;
+        self.run(&format!("TRUNCATE TABLE {table}_rebuilt")).await
+    }
+}
+
+/// The batch's name as a token.
+fn token(name: &BatchName) -> String {
+    format!("{}-{}-{}", name.incarnation, name.stream, name.sequence)
+}
+
+/// Takes the lock on inserts until the transaction ends: shared by inserts, alone for the resolution of doubt. SQLite's
+/// writing transactions exclude each other by themselves.
+async fn lock_inserts(tx: &SystemTx, alone: bool) -> Result<()> {
+    if tx.conn().get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    let function = if alone { "pg_advisory_xact_lock" } else { "pg_advisory_xact_lock_shared" };
+    query_rows(tx, &format!("SELECT 1 AS locked FROM {function}($1)"), [INSERT_LOCK.into()]).await?;
+    Ok(())
+}
+
+#[async_trait::async_trait]
+impl UsageStore for ClickHouseUsage {
+    fn shares_transactions(&self) -> bool {
+        false
+    }
+
+    async fn insert(&self, tx: &SystemTx, batch: &NewBatch<'_>, in_doubt: bool) -> Result<()> {
+        if batch.records.is_empty() {
+            return Ok(());
+        }
+        lock_inserts(tx, in_doubt).await?;
+        if in_doubt {
+            return self.resolve(tx, batch).await;
+        }
+        self.send(batch, &token(&batch.name)).await
+    }
+
+    async fn usage(&self, tenant: TenantId, query: &UsageQuery) -> Result<Vec<UsageSums>> {
+        let mut sql = self.client.query(&usage_sql(query));
+        for segment in query.segments() {
+            sql = sql.bind(tenant.to_string()).bind(segment.from / 1_000_000).bind(segment.to / 1_000_000);
+            for wanted in query.filter.values() {
+                sql = sql.bind(wanted);
+            }
+        }
+        let rows: Vec<SumsRow> = sql.fetch_all().await.map_err(fault)?;
+        Ok(rows.into_iter().map(SumsRow::into_sums).collect())
+    }
+
+    async fn request_log(&self, tenant: TenantId, query: &LogQuery) -> Result<Vec<LoggedRequest>> {
+        let sql = self.client.query(&log_sql(query));
+        let sql = sql.bind(tenant.to_string()).bind(query.from).bind(query.to);
+        let rows: Vec<LoggedRow> = filter_sql(sql, query).fetch_all().await.map_err(fault)?;
+        rows.into_iter().map(LoggedRow::into_logged).collect()
+    }
+
+    async fn remove_records_before(&self, before: i64) -> Result<bool> {
+        let partitions = "SELECT DISTINCT partition AS name FROM system.parts WHERE database = currentDatabase() \
+                          AND table = 'usage_records' AND active AND toUInt32OrZero(partition) < toYYYYMMDD(toDate(?)) ORDER BY name";
+        let query = self.client.query(partitions).bind(before);
+        for row in query.fetch_all::<NameRow>().await.map_err(fault)? {
+            if row.name.bytes().all(|byte| byte.is_ascii_digit()) {
+                self.run(&format!("ALTER TABLE usage_records DROP PARTITION {}", row.name)).await?;
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,290 @@
+//! Usage plans, keys and the stream that gateways follow.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use common::PageArgs;
+use common::id::{ApiId, GatewayId, KeyId};
+use common::secret::sha256_hex;
+use contracts::metering::{
+    AccessEntry, DeleteApiKey, DeleteUsagePlan, FollowAccess, GetApiKey, GetQuotaStatus, GetUsagePlan,
+    KeyEntry, ListApiKeys, ListUsagePlans, Period, Quota, RevealApiKey, RevokeApiKey, RotateApiKey, Throttle,
+    UpdateApiKey, UpdateUsagePlan,
+};
+use contracts::stream::{Change, Follow, Liveness};
+
+use crate::on_both_stores;
+use crate::world::{World, key_content, plan_content, reason, unknown_key};
+
+on_both_stores![
+    a_plan_is_read_back_as_it_was_written,
+    a_plan_names_only_stages_that_exist,
+    a_plan_in_use_cannot_be_deleted,
+    a_key_has_one_plan_per_stage_whichever_side_changes,
+    a_value_belongs_to_one_key_of_the_installation,
+    creating_a_key_again_with_its_id_finds_it,
+    a_rotation_keeps_the_key_and_admits_the_old_value_for_its_grace_alone,
+    a_revoked_key_stays_revoked,
+    a_value_shown_once_is_not_kept,
+    foreign_ids_are_not_found,
+    lists_page_through_everything_newest_first,
+    followers_end_with_the_owners_state,
+    a_change_waits_for_live_gateways_and_says_when_they_lag,
+];
+
+const QUOTA: Quota = Quota { limit: 100, period: Period::Month, offset: 7 };
+
+async fn a_plan_is_read_back_as_it_was_written(world: World) {
+    let owner = world.owner();
+    let mut content = plan_content(Some(QUOTA), &[(world.api, "prod"), (world.api, "dev")]);
+    content.throttle = Some(Throttle { rate_limit: 0.25, burst_limit: 7 });
+    content.stages[0].throttle =
+        BTreeMap::from([("/pets/GET".to_owned(), Throttle { rate_limit: 1.5, burst_limit: 3 })]);
+    let saved = owner.call(content.clone()).await.unwrap().usage_plan;
+    assert_eq!(owner.call(GetUsagePlan { id: saved.id }).await.unwrap(), saved);
+    assert_eq!(
+        (saved.throttle, saved.quota, &saved.stages),
+        (content.throttle, content.quota, &content.stages)
+    );
+    content.quota = None;
+    content.stages.pop();
+    let updated = owner.call(UpdateUsagePlan { id: saved.id, content }).await.unwrap().usage_plan;
+    assert_eq!(owner.call(GetUsagePlan { id: saved.id }).await.unwrap(), updated);
+    assert_eq!((updated.created_at, updated.quota, updated.stages.len()), (saved.created_at, None, 1));
+}
+
+async fn a_plan_names_only_stages_that_exist(world: World) {
+    let owner = world.owner();
+    for (api, stage, field) in
+        [(world.api, "test", "stages[0].stage"), (ApiId::random(), "prod", "stages[0].apiId")]
+    {
+        let error = owner.call(plan_content(None, &[(api, stage)])).await.unwrap_err();
+        assert_eq!(error.fields[0].field, field);
+    }
+    // Another tenant's API looks like none.
+    let error = world.stranger().call(plan_content(None, &[(world.api, "prod")])).await.unwrap_err();
+    assert_eq!(error.fields[0].field, "stages[0].apiId");
+}
+
+async fn a_plan_in_use_cannot_be_deleted(world: World) {
+    let owner = world.owner();
+    let plan = owner.plan(None, &[]).await;
+    let key = owner.key(&[plan.id]).await.api_key;
+    assert_eq!(reason(owner.call(DeleteUsagePlan { id: plan.id }).await), "usage_plan_in_use");
+    owner.call(RevokeApiKey { id: key.id }).await.unwrap();
+    owner.call(DeleteUsagePlan { id: plan.id }).await.unwrap();
+    assert_eq!(reason(owner.call(GetUsagePlan { id: plan.id }).await), "usage_plan_not_found");
+    assert_eq!(owner.call(GetApiKey { id: key.id }).await.unwrap().usage_plans, []);
+}
+
+async fn a_key_has_one_plan_per_stage_whichever_side_changes(world: World) {
+    let owner = world.owner();
+    let prod = owner.plan(None, &[(world.api, "prod")]).await;
+    let both = owner.plan(None, &[(world.api, "dev"), (world.api, "prod")]).await;
+    let dev = owner.plan(None, &[(world.api, "dev")]).await;
+    assert_eq!(reason(owner.call(key_content(&[prod.id, both.id])).await), "one_usage_plan_per_stage");
+    let key = owner.key(&[prod.id, dev.id]).await.api_key;
+    let change = UpdateApiKey {
+        id: key.id,
+        name: None,
+        enabled: None,
+        usage_plans: Some(vec![both.id, dev.id]),
+        plan: None,
+    };
+    assert_eq!(reason(owner.call(change).await), "one_usage_plan_per_stage");
+    let content = plan_content(None, &[(world.api, "dev"), (world.api, "prod")]);
+    assert_eq!(reason(owner.call(UpdateUsagePlan { id: dev.id, content }).await), "one_usage_plan_per_stage");
+    assert_eq!(owner.call(GetApiKey { id: key.id }).await.unwrap().usage_plans, [prod.id, dev.id]);
+    let eleven: Vec<_> = std::iter::repeat_n(prod.id, 11).collect();
+    assert_eq!(reason(owner.call(key_content(&eleven)).await), "invalid");
+}
+
+async fn a_value_belongs_to_one_key_of_the_installation(world: World) {
+    let (owner, stranger) = (world.owner(), world.stranger());
+    let mut content = key_content(&[]);
+    content.value = Some("brought-along_0123456789".to_owned());
+    owner.call(content.clone()).await.unwrap();
+    let refusal = stranger.call(content.clone()).await.unwrap_err();
+    assert_eq!(refusal.reason, "api_key_value_taken");
+    assert_eq!(refusal.message, owner.call(content.clone()).await.unwrap_err().message);
+    let other = stranger.key(&[]).await.api_key;
+    let rotation = RotateApiKey { id: other.id, grace_seconds: 0, value: content.value };
+    assert_eq!(reason(stranger.call(rotation).await), "api_key_value_taken");
+}
+
+async fn creating_a_key_again_with_its_id_finds_it(world: World) {
+    let owner = world.owner();
+    let mut content = key_content(&[]);
+    content.id = Some(KeyId::new(world.clock.now()));
+    let first = owner.call(content.clone()).await.unwrap();
+    let again = owner.call(content.clone()).await.unwrap();
+    assert_eq!((&again.api_key, &again.value), (&first.api_key, &first.value));
+    assert!(first.value.unwrap().starts_with("tg_live_"));
+    assert_eq!(reason(world.stranger().call(content).await), "api_key_not_found");
+}
+
+async fn entry(world: &World, key: KeyId) -> KeyEntry {
+    let wanted = format!("key/{key}");
+    match newest(world).await.remove(&wanted).unwrap().state {
+        Some(AccessEntry::Key(entry)) => entry,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The stream read from its start.
+async fn newest(world: &World) -> BTreeMap<String, Change<AccessEntry>> {
+    let mut applied = 0;
+    let mut state = BTreeMap::new();
+    loop {
+        let follow = Follow { gateway: GatewayId::new(world.clock.now()), applied, wait_ms: 0 };
+        let changes = world.call(FollowAccess { follow }).await.unwrap();
+        applied = changes.revision;
+        for change in changes.changes {
+            state.insert(change.key.clone(), change);
+        }
+        if !changes.more {
+            return state;
+        }
+    }
+}
+
+async fn a_rotation_keeps_the_key_and_admits_the_old_value_for_its_grace_alone(world: World) {
+    let owner = world.owner();
+    let plan = owner.plan(None, &[(world.api, "prod")]).await;
+    let mut content = key_content(&[plan.id]);
+    content.expires_at = Some(world.clock.now() + TimeDelta::days(40));
+    let made = owner.call(content).await.unwrap();
+    let id = made.api_key.id;
+    world.advance(TimeDelta::seconds(5));
+    let rotated = owner.call(RotateApiKey { id, grace_seconds: 90, value: None }).await.unwrap();
+    let (old, new) = (made.value.unwrap(), rotated.value.unwrap());
+    let published = entry(&world, id).await;
+    let end = world.clock.now() + TimeDelta::seconds(90);
+    assert_eq!(published.sha256, sha256_hex(new.as_bytes()));
+    assert_eq!(published.previous, Some((sha256_hex(old.as_bytes()), end)));
+    assert_eq!((published.usage_plans, published.expires_at), (vec![plan.id], made.api_key.expires_at));
+    assert_eq!(owner.call(RevealApiKey { id }).await.unwrap(), new);
+    assert_eq!(owner.call(GetApiKey { id }).await.unwrap().previous_until, Some(end));
+    world.clock.set(end);
+    assert_eq!(owner.call(GetApiKey { id }).await.unwrap().previous_until, None);
+    owner.call(RotateApiKey { id, grace_seconds: 0, value: None }).await.unwrap();
+    assert_eq!(entry(&world, id).await.previous, None);
+}
+
+async fn a_revoked_key_stays_revoked(world: World) {
+    let owner = world.owner();
+    let id = owner.key(&[]).await.api_key.id;
+    let revoked = owner.call(RevokeApiKey { id }).await.unwrap().api_key;
+    assert_eq!((revoked.enabled, revoked.revoked_at), (false, Some(world.clock.now())));
+    assert!(!entry(&world, id).await.enabled);
+    world.advance(TimeDelta::seconds(1));
+    assert_eq!(owner.call(RevokeApiKey { id }).await.unwrap().api_key.revoked_at, revoked.revoked_at);
+    let enable = UpdateApiKey { id, name: None, enabled: Some(true), usage_plans: None, plan: None };
+    assert_eq!(reason(owner.call(enable).await), "api_key_revoked");
+    assert_eq!(
+        reason(owner.call(RotateApiKey { id, grace_seconds: 0, value: None }).await),
+        "api_key_revoked"
+    );
+    owner.call(DeleteApiKey { id }).await.unwrap();
+    assert_eq!(newest(&world).await[&format!("key/{id}")].state, None);
+}
+
+async fn a_value_shown_once_is_not_kept(world: World) {
+    let owner = world.owner();
+    let mut content = key_content(&[]);
+    content.shown_once = true;
+    content.id = Some(KeyId::new(world.clock.now()));
+    assert!(owner.call(content.clone()).await.unwrap().value.is_some());
+    assert_eq!(owner.call(content.clone()).await.unwrap().value, None);
+    let id = content.id.unwrap();
+    assert_eq!(reason(owner.call(RevealApiKey { id }).await), "api_key_shown_once");
+}
+
+async fn foreign_ids_are_not_found(world: World) {
+    let (owner, stranger) = (world.owner(), world.stranger());
+    let plan = owner.plan(Some(QUOTA), &[]).await;
+    let id = owner.key(&[plan.id]).await.api_key.id;
+    for id in [id, unknown_key(&world)] {
+        let update =
+            UpdateApiKey { id, name: Some("x".into()), enabled: None, usage_plans: None, plan: None };
+        assert_eq!(reason(stranger.call(GetApiKey { id }).await), "api_key_not_found");
+        assert_eq!(reason(stranger.call(update).await), "api_key_not_found");
+        assert_eq!(
+            reason(stranger.call(RotateApiKey { id, grace_seconds: 0, value: None }).await),
+            "api_key_not_found"
+        );
+        assert_eq!(reason(stranger.call(RevokeApiKey { id }).await), "api_key_not_found");
+        assert_eq!(reason(stranger.call(DeleteApiKey { id }).await), "api_key_not_found");
+        assert_eq!(reason(stranger.call(RevealApiKey { id }).await), "api_key_not_found");
+        assert_eq!(reason(stranger.call(GetQuotaStatus { id }).await), "api_key_not_found");
+    }
+    let id = plan.id;
+    assert_eq!(reason(stranger.call(GetUsagePlan { id }).await), "usage_plan_not_found");
+    let content = plan_content(None, &[]);
+    assert_eq!(reason(stranger.call(UpdateUsagePlan { id, content }).await), "usage_plan_not_found");
+    assert_eq!(reason(stranger.call(DeleteUsagePlan { id }).await), "usage_plan_not_found");
+    assert_eq!(reason(stranger.call(key_content(&[id])).await), "usage_plan_not_found");
+    let page = PageArgs::default();
+    assert_eq!(stranger.call(ListUsagePlans { page: page.clone() }).await.unwrap().items, []);
+    let list = ListApiKeys { page, usage_plan: Some(id), subscription: None };
+    assert_eq!(stranger.call(list).await.unwrap().items, []);
+}
+
+async fn lists_page_through_everything_newest_first(world: World) {
+    let owner = world.owner();
+    let plan = owner.plan(None, &[]).await;
+    let mut made = Vec::new();
+    for at in 0..5 {
+        world.advance(TimeDelta::milliseconds(2));
+        let plans = if at % 2 == 0 { vec![plan.id] } else { vec![] };
+        made.push(owner.key(&plans).await.api_key.id);
+    }
+    made.reverse();
+    let mut seen = Vec::new();
+    let mut page = PageArgs { first: Some(2), after: None };
+    loop {
+        let list = ListApiKeys { page: page.clone(), usage_plan: None, subscription: None };
+        let answer = owner.call(list).await.unwrap();
+        seen.extend(answer.items.iter().map(|key| key.id));
+        let Some(next) = answer.next else { break };
+        page.after = Some(next);
+    }
+    assert_eq!(seen, made);
+    let of_plan = ListApiKeys { page: PageArgs::default(), usage_plan: Some(plan.id), subscription: None };
+    assert_eq!(owner.call(of_plan).await.unwrap().items.len(), 3);
+}
+
+async fn followers_end_with_the_owners_state(world: World) {
+    let owner = world.owner();
+    let plan = owner.plan(Some(QUOTA), &[(world.api, "prod")]).await;
+    let key = owner.key(&[plan.id]).await;
+    let state = newest(&world).await;
+    let Some(AccessEntry::UsagePlan(published)) = &state[&format!("usage_plan/{}", plan.id)].state else {
+        panic!("{state:?}")
+    };
+    assert_eq!((published.quota, published.tenant), (Some(QUOTA), owner.tenant()));
+    let published = entry(&world, key.api_key.id).await;
+    assert_eq!(published.sha256, sha256_hex(key.value.unwrap().as_bytes()));
+    assert_eq!(published.tenant, owner.tenant());
+    let text = serde_json::to_string(&state).unwrap();
+    assert!(!text.contains("tg_live_"), "a value is in the stream");
+}
+
+async fn a_change_waits_for_live_gateways_and_says_when_they_lag(world: World) {
+    let owner = world.owner();
+    let gateway = GatewayId::new(world.clock.now());
+    let follow = |applied, wait_ms| FollowAccess { follow: Follow { gateway, applied, wait_ms } };
+    let before = world.call(follow(0, 0)).await.unwrap().revision;
+    assert_eq!(owner.call(plan_content(None, &[])).await.unwrap().liveness, Liveness::Pending);
+    let following = async {
+        let mut applied = before;
+        loop {
+            applied = world.call(follow(applied, 5_000)).await.unwrap().revision;
+        }
+    };
+    let saved = tokio::select! {
+        saved = owner.call(plan_content(None, &[])) => saved.unwrap(),
+        () = following => unreachable!(),
+    };
+    assert_eq!(saved.liveness, Liveness::Live);
+}

@@ -1,0 +1,224 @@
+//! The role on real stores, and who calls it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::id::{ApiId, DeploymentId, GatewayId, KeyId, TenantId, UsagePlanId};
+use common::vault::Vault;
+use common::{Clock, Error, Result};
+use contracts::apis::{ApiDetail, ApiSummary, GetApi, Stage, StageSettings};
+use contracts::metering::{
+    CreateApiKey, CreateUsagePlan, DegradedMode, PlanStage, Quota, SavedApiKey, UsagePlan,
+};
+use contracts::{Call, Client, Ctx, Endpoints, Role};
+use database::Database;
+use metering::{ClickHouseConfig, Config, Dependencies, Service};
+use migrations::Schema;
+use testkit::{DatabaseRole, TestClickHouse, TestPostgres};
+use tokio::runtime::Handle;
+
+/// The role with its stores, and the APIs that exist.
+pub(crate) struct World {
+    pub(crate) service: Arc<Service>,
+    pub(crate) client: Client,
+    pub(crate) clock: Clock,
+    pub(crate) database: Database,
+    pub(crate) api: ApiId,
+    tenant: TenantId,
+    pub(crate) clickhouse: Option<TestClickHouse>,
+    pub(crate) config: Config,
+    _postgres: Option<TestPostgres>,
+}
+
+/// The role `apis` with one API of one tenant, in two stages.
+struct Apis {
+    tenant: TenantId,
+    api: ApiId,
+}
+
+/// A tenant's member.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    ctx: Ctx,
+    client: Client,
+    clock: Clock,
+}
+
+pub(crate) const START: &str = "2026-11-20T10:00:00Z";
+
+impl World {
+    pub(crate) async fn embedded() -> Self {
+        let file = testkit::scratch_dir("metering").unwrap().join("metering.db");
+        let database = sqlite(&file).await;
+        migrations::run(Schema::Metering, database.connection(), None).await.unwrap();
+        Self::with(database, Config::default(), None, None).await
+    }
+
+    pub(crate) async fn production() -> Self {
+        Self::on(TestPostgres::new().unwrap(), TestClickHouse::new().await.unwrap()).await
+    }
+
+    pub(crate) async fn on(postgres: TestPostgres, clickhouse: TestClickHouse) -> Self {
+        let schema = Schema::Metering.as_str();
+        let owner = Database::open(&postgres.url(DatabaseRole::Owner), schema, 2).await.unwrap();
+        migrations::run(Schema::Metering, owner.connection(), Some("tollgate_app")).await.unwrap();
+        owner.close().await.unwrap();
+        let database = Database::open(&postgres.url(DatabaseRole::App), schema, 20).await.unwrap();
+        let config = Config {
+            clickhouse: Some(ClickHouseConfig {
+                url: clickhouse.url(),
+                database: clickhouse.database().to_owned(),
+                user: None,
+                password: None,
+            }),
+            ..Config::default()
+        };
+        metering::migrate_usage_store(&config).await.unwrap();
+        Self::with(database, config, Some(postgres), Some(clickhouse)).await
+    }
+
+    async fn with(
+        database: Database,
+        config: Config,
+        postgres: Option<TestPostgres>,
+        clickhouse: Option<TestClickHouse>,
+    ) -> Self {
+        let clock = Clock::manual(START.parse().unwrap());
+        let client = Client::unconnected();
+        let vault = Vault::from_keys(&[Vault::generate_key("test").into()]).unwrap();
+        let dependencies =
+            Dependencies { database: database.clone(), vault, client: client.clone(), clock: clock.clone() };
+        let service = metering::build(config.clone(), dependencies).unwrap();
+        let (api, tenant) = (ApiId::random(), TenantId::new(clock.now()));
+        let apis = Arc::new(Apis { tenant, api });
+        let apis_endpoints = Endpoints::new(Role::Apis).with::<GetApi, _, _, _>(&apis, Apis::get);
+        client.connect(
+            Client::builder()
+                .local(Arc::new(metering::endpoints(&service)), Handle::current())
+                .local(Arc::new(apis_endpoints), Handle::current()),
+        );
+        Self { service, client, clock, database, api, tenant, clickhouse, config, _postgres: postgres }
+    }
+
+    /// A member of the tenant that owns [`World::api`].
+    pub(crate) fn owner(&self) -> Member {
+        self.member_of(self.tenant)
+    }
+
+    /// A member of another tenant.
+    pub(crate) fn stranger(&self) -> Member {
+        self.member_of(TenantId::new(self.clock.now()))
+    }
+
+    fn member_of(&self, tenant: TenantId) -> Member {
+        let ctx = Ctx::service(Role::Admin, self.clock.now()).in_tenant(tenant);
+        Member { ctx, client: self.client.clone(), clock: self.clock.clone() }
+    }
+
+    /// A call by a role for no tenant.
+    pub(crate) async fn call<C: Call>(&self, request: C) -> Result<C::Output> {
+        self.client.call(&Ctx::service(Role::Gateway, self.clock.now()), request).await
+    }
+
+    pub(crate) fn advance(&self, by: TimeDelta) {
+        self.clock.set(self.clock.now() + by);
+    }
+
+    pub(crate) fn gateway(&self) -> GatewayId {
+        GatewayId::new(self.clock.now())
+    }
+}
+
+pub(crate) async fn sqlite(file: &Path) -> Database {
+    Database::open(&format!("sqlite://{}?mode=rwc", file.display()), "metering", 8).await.unwrap()
+}
+
+impl Apis {
+    async fn get(self: Arc<Self>, ctx: Ctx, request: GetApi) -> Result<ApiDetail> {
+        if ctx.tenant != Some(self.tenant) || request.id != self.api {
+            return Err(Error::not_found("api"));
+        }
+        let stage = |name: &str| Stage {
+            name: name.to_owned(),
+            deployment: DeploymentId::new(ctx.now),
+            invoke_url: String::new(),
+            settings: StageSettings::default(),
+            updated_at: ctx.now,
+            undeployed_changes: false,
+        };
+        let summary = ApiSummary {
+            id: self.api,
+            name: "pets".to_owned(),
+            description: None,
+            revision: 1,
+            stages: vec![stage("prod"), stage("dev")],
+            created_at: ctx.now,
+            updated_at: ctx.now,
+        };
+        Ok(ApiDetail { summary, document: apidef::Api::default() })
+    }
+}
+
+impl Member {
+    pub(crate) async fn call<C: Call>(&self, request: C) -> Result<C::Output> {
+        let ctx = Ctx { now: self.clock.now(), ..self.ctx.clone() };
+        self.client.call(&ctx, request).await
+    }
+
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.ctx.tenant.unwrap()
+    }
+
+    pub(crate) async fn plan(&self, quota: Option<Quota>, stages: &[(ApiId, &str)]) -> UsagePlan {
+        self.call(plan_content(quota, stages)).await.unwrap().usage_plan
+    }
+
+    pub(crate) async fn key(&self, plans: &[UsagePlanId]) -> SavedApiKey {
+        self.call(key_content(plans)).await.unwrap()
+    }
+}
+
+pub(crate) fn plan_content(quota: Option<Quota>, stages: &[(ApiId, &str)]) -> CreateUsagePlan {
+    let stage = |(api_id, stage): &(ApiId, &str)| PlanStage {
+        api_id: *api_id,
+        stage: (*stage).to_owned(),
+        throttle: BTreeMap::new(),
+    };
+    CreateUsagePlan {
+        name: "gold".to_owned(),
+        description: Some("everything".to_owned()),
+        throttle: None,
+        quota,
+        stages: stages.iter().map(stage).collect(),
+        degraded: DegradedMode::Refuse,
+    }
+}
+
+pub(crate) fn key_content(plans: &[UsagePlanId]) -> CreateApiKey {
+    CreateApiKey {
+        id: None,
+        name: "app".to_owned(),
+        value: None,
+        enabled: true,
+        usage_plans: plans.to_vec(),
+        subscription: None,
+        plan: None,
+        expires_at: None,
+        shown_once: false,
+    }
+}
+
+pub(crate) fn reason<T: std::fmt::Debug>(result: Result<T>) -> String {
+    result.unwrap_err().reason.into_owned()
+}
+
+pub(crate) fn micros(time: DateTime<Utc>) -> i64 {
+    time.timestamp_micros()
+}
+
+/// An id of nobody's key.
+pub(crate) fn unknown_key(world: &World) -> KeyId {
+    KeyId::new(world.clock.now())
+}
