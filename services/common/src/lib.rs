@@ -3,6 +3,7 @@
 //! Owns no business rule and knows no role, store or API.
 
 pub mod attempts;
+pub mod body;
 pub mod clock;
 pub mod config;
 pub mod error;

@@ -118,7 +118,9 @@ pub struct Subscription {
     pub id: SubscriptionId,
     /// The plan.
     pub plan: PlanId,
-    /// The product, for display.
+    /// The product.
+    pub product: ProductId,
+    /// Its name, for display.
     pub product_name: String,
     /// The plan's name, for display.
     pub plan_name: String,

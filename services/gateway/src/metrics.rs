@@ -101,7 +101,9 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], out: &mut String) {
         ("tollgate_gateway_malformed_requests_total", "counter", "Requests that were not HTTP.", &|w| {
             &w.malformed
         }),
-        ("tollgate_gateway_connections_total", "counter", "Client connections accepted.", &|w| &w.connections),
+        ("tollgate_gateway_connections_total", "counter", "Client connections accepted.", &|w| {
+            &w.connections
+        }),
         ("tollgate_gateway_calls_in_flight", "gauge", "Calls being served.", &|w| &w.in_flight),
     ];
     for (name, kind, help, of) in single {

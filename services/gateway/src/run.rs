@@ -83,8 +83,7 @@ impl Handle {
 
 /// Starts a gateway on the current runtime. It serves at once what it has on disk.
 pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
-    std::fs::create_dir_all(&config.data_dir)
-        .map_err(|error| unusable(&config.data_dir, &error))?;
+    std::fs::create_dir_all(&config.data_dir).map_err(|error| unusable(&config.data_dir, &error))?;
     let gateway = identity(&config.data_dir, &deps.clock)?;
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(Error::internal)?;

@@ -72,7 +72,8 @@ impl Status {
 
     /// True when the configuration is older than it may be.
     pub(crate) fn is_stale(&self) -> bool {
-        let oldest = self.apis.heard_ms.load(Ordering::Relaxed).min(self.metering.heard_ms.load(Ordering::Relaxed));
+        let oldest =
+            self.apis.heard_ms.load(Ordering::Relaxed).min(self.metering.heard_ms.load(Ordering::Relaxed));
         u128::from(self.elapsed_ms().saturating_sub(oldest)) > self.stale_after.as_millis()
     }
 

@@ -1,3 +1,121 @@
-//! App developers: the catalogue, their apps and subscriptions.
+//! The role `portal`: app developers, their apps, and the portal they use.
+//!
+//! Owns developers' passwords, sessions and apps. What is sold is `billing`'s, keys and usage are `metering`'s, documents
+//! `apis`': the portal asks them by calls, after it has checked whose things they are.
 
+mod edge;
+mod jobs;
+mod service;
+mod store;
 pub mod web;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use common::attempts::Attempts;
+use common::mail::Mailer;
+use common::password::Passwords;
+use common::{Clock, Error, Result};
+use contracts::portal as calls;
+use contracts::{Client, Endpoints, Role};
+use database::Database;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+pub use edge::configure;
+
+/// Settings of this role.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address of the portal, for mails. `{slug}` stands for the organization's short name.
+    pub portal_url: String,
+    /// Short name of the organization whose portal answers where the host names none.
+    pub default_tenant: Option<String>,
+    /// Marks the session cookie `Secure`: set it where the portal is served over HTTPS.
+    pub secure_cookies: bool,
+    /// Days after which a session ends: fixed at sign-in, not prolonged by use.
+    pub session_days: u32,
+    /// Attempts to sign in to one account from one address within 15 minutes.
+    pub sign_in_attempts: u32,
+    /// Accounts made from one address within 15 minutes.
+    pub sign_up_attempts: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            portal_url: "http://127.0.0.1:8082".to_owned(),
+            default_tenant: None,
+            secure_cookies: false,
+            session_days: 30,
+            sign_in_attempts: 10,
+            sign_up_attempts: 100,
+        }
+    }
+}
+
+/// What this role runs on.
+#[derive(Debug)]
+pub struct Deps {
+    /// Its own database, migrated.
+    pub database: Database,
+    /// The time of requests at the HTTP edge and of jobs; calls carry theirs.
+    pub clock: Clock,
+    /// Sends welcome mails and invitations.
+    pub mailer: Mailer,
+    /// Reaches the other roles, and this one from the HTTP edge.
+    pub client: Client,
+}
+
+/// The running role.
+#[derive(Debug)]
+pub struct State {
+    config: Config,
+    database: Database,
+    clock: Clock,
+    mailer: Mailer,
+    client: Client,
+    passwords: Passwords,
+    sign_ins: Attempts,
+    sign_ups: Attempts,
+}
+
+/// Starts the role on its dependencies.
+pub async fn build(config: Config, deps: Deps) -> Result<Arc<State>> {
+    if config.session_days == 0 {
+        return Err(Error::invalid("portal.session_days", "must be at least 1"));
+    }
+    let window = TimeDelta::minutes(15);
+    Ok(Arc::new(State {
+        sign_ins: Attempts::new(config.sign_in_attempts, window),
+        sign_ups: Attempts::new(config.sign_up_attempts, window),
+        passwords: Passwords::new().await?,
+        database: deps.database,
+        clock: deps.clock,
+        mailer: deps.mailer,
+        client: deps.client,
+        config,
+    }))
+}
+
+/// The calls this role answers.
+pub fn endpoints(state: &Arc<State>) -> Endpoints {
+    Endpoints::new(Role::Portal)
+        .with::<calls::CreateDeveloper, _, _, _>(state, service::developers::create)
+        .with::<calls::ListDevelopers, _, _, _>(state, service::developers::list)
+        .with::<calls::SignUpDeveloper, _, _, _>(state, service::developers::sign_up)
+        .with::<calls::SetDeveloperPassword, _, _, _>(state, service::developers::set_password)
+        .with::<calls::SignInDeveloper, _, _, _>(state, service::sessions::sign_in)
+        .with::<calls::SignOutDeveloper, _, _, _>(state, service::sessions::sign_out)
+        .with::<calls::AuthenticateDeveloper, _, _, _>(state, service::sessions::authenticate)
+        .with::<calls::CreateApp, _, _, _>(state, service::apps::create)
+        .with::<calls::EnsureApp, _, _, _>(state, service::apps::ensure)
+        .with::<calls::GetApp, _, _, _>(state, service::apps::get)
+        .with::<calls::ListApps, _, _, _>(state, service::apps::list)
+}
+
+/// Runs the role's jobs until `stop`.
+pub async fn run_jobs(state: Arc<State>, stop: CancellationToken) {
+    jobs::purge(&state, &stop).await;
+}

@@ -137,12 +137,14 @@ async fn with_names(tx: &TenantTx, rows: Vec<SubscriptionRow>) -> Result<Vec<Sub
     let mut subscriptions = Vec::with_capacity(rows.len());
     for row in rows {
         let plan = plans.iter().find(|plan| plan.id == row.plan);
-        let product = plan.and_then(|plan| products.iter().find(|product| product.id == plan.product));
+        let plan = plan.ok_or_else(|| Error::internal("a subscription to a plan that is not there"))?;
+        let product = products.iter().find(|product| product.id == plan.product);
         subscriptions.push(Subscription {
             id: row.id,
             plan: row.plan,
+            product: plan.product,
             product_name: product.map(|product| product.name.clone()).unwrap_or_default(),
-            plan_name: plan.map(|plan| plan.name.clone()).unwrap_or_default(),
+            plan_name: plan.name.clone(),
             app: row.app,
             developer: row.developer,
             status: row.status,

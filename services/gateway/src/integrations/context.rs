@@ -41,7 +41,8 @@ pub(super) fn variable(cx: &Cx<'_>, route: &Route<'_>, name: &str) -> Option<Str
         "path" => cx.path().to_owned(),
         "resourcePath" => route.method.route.clone(),
         "protocol" => {
-            if cx.request.version() >= actix_http::Version::HTTP_11 { "HTTP/1.1" } else { "HTTP/1.0" }.to_owned()
+            if cx.request.version() >= actix_http::Version::HTTP_11 { "HTTP/1.1" } else { "HTTP/1.0" }
+                .to_owned()
         }
         "domainName" => cx.host().to_owned(),
         "domainPrefix" => cx.host().split('.').next().unwrap_or_default().to_owned(),

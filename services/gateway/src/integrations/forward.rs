@@ -89,8 +89,8 @@ pub(super) fn write_request_head(
     for (name, value) in headers {
         let name = name.as_str();
         has_length |= name == "content-length";
-        let named_by_connection =
-            connection.is_some() && headers.get_all("connection").any(|list| list_contains(list.as_bytes(), name.as_bytes()));
+        let named_by_connection = connection.is_some()
+            && headers.get_all("connection").any(|list| list_contains(list.as_bytes(), name.as_bytes()));
         let dropped = is_hop_by_hop(name.as_bytes())
             || is_replaced(name)
             || named_by_connection
@@ -139,12 +139,7 @@ fn write_trace(out: &mut Vec<u8>, cx: &Cx<'_>) {
 }
 
 /// Writes a list header: the client's members, then ours.
-fn append(
-    out: &mut Vec<u8>,
-    cx: &Cx<'_>,
-    name: &str,
-    own: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>,
-) {
+fn append(out: &mut Vec<u8>, cx: &Cx<'_>, name: &str, own: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     for earlier in cx.request.head().headers.get_all(name) {
@@ -177,8 +172,15 @@ mod tests {
     #[test]
     fn lines_of_one_connection_are_known_in_any_case() {
         for name in [
-            "Connection", "keep-alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-            "Proxy-Authenticate", "PROXY-AUTHORIZATION",
+            "Connection",
+            "keep-alive",
+            "Proxy-Connection",
+            "TE",
+            "Trailer",
+            "Transfer-Encoding",
+            "Upgrade",
+            "Proxy-Authenticate",
+            "PROXY-AUTHORIZATION",
         ] {
             assert!(is_hop_by_hop(name.as_bytes()), "{name}");
         }

@@ -43,9 +43,7 @@ pub(super) async fn call(
     let received = or_refuse(cx, route, received)?;
     let content_type = cx.header("content-type").and_then(|value| std::str::from_utf8(value).ok());
     let mapped = match plan.request_body(content_type) {
-        BodyRule::Map(template) => {
-            Some(with_input(cx, route, &received, |input| template.render(&input)))
-        }
+        BodyRule::Map(template) => Some(with_input(cx, route, &received, |input| template.render(&input))),
         BodyRule::Pass => None,
         BodyRule::Refuse => return unsupported(),
     };

@@ -25,7 +25,9 @@ pub(super) async fn call(
     let body = or_refuse(cx, route, received)?;
     let content_type = cx.header("content-type").and_then(|value| std::str::from_utf8(value).ok());
     let chosen = match plan.request_body(content_type) {
-        BodyRule::Map(template) => mock_status(&with_input(cx, route, &body, |input| template.render(&input))),
+        BodyRule::Map(template) => {
+            mock_status(&with_input(cx, route, &body, |input| template.render(&input)))
+        }
         BodyRule::Pass => Some(200),
         BodyRule::Refuse => return unsupported(),
     };

@@ -88,9 +88,9 @@ impl Failure {
                 | UpstreamError::ConnectTimeout
                 | UpstreamError::Tls(_) => Reason::UpstreamUnreachable,
                 UpstreamError::Stalled => Reason::UpstreamTimeout,
-                UpstreamError::ClosedEarly { .. }
-                | UpstreamError::Truncated
-                | UpstreamError::Invalid(_) => Reason::UpstreamInvalidResponse,
+                UpstreamError::ClosedEarly { .. } | UpstreamError::Truncated | UpstreamError::Invalid(_) => {
+                    Reason::UpstreamInvalidResponse
+                }
             },
         }
     }

@@ -64,8 +64,8 @@ async fn exchange(
     inbound: &mut Inbound<'_>,
     outbound: &mut Outbound<'_>,
 ) -> Result<(), Failure> {
-    let repeatable = inbound.framing().is_none()
-        && matches!(cx.method(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+    let repeatable =
+        inbound.framing().is_none() && matches!(cx.method(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
     match attempt(cx, route, upstream, head, false, record, inbound, outbound).await {
         Err(Failure::Upstream(UpstreamError::ClosedEarly { reused: true })) if repeatable => {
             attempt(cx, route, upstream, head, true, record, inbound, outbound).await

@@ -59,7 +59,8 @@ pub(super) fn write_head(
     outbound.status(meta.status);
     outbound.header(b"x-amzn-RequestId", request_id_text(cx.id, &mut [0; 36]));
     source.each_header(|name, value| {
-        let dropped = is_hop_by_hop(name) || is_own(name) || (!named.is_empty() && list_contains(&named, name));
+        let dropped =
+            is_hop_by_hop(name) || is_own(name) || (!named.is_empty() && list_contains(&named, name));
         if !dropped {
             outbound.header(name, value);
         }
@@ -112,7 +113,9 @@ pub(super) async fn body(
         if !arrived {
             outbound.flush().await.map_err(gone)?;
         }
-        let next = if arrived { source.current() } else {
+        let next = if arrived {
+            source.current()
+        } else {
             match timeout(stall, source.next()).await {
                 Ok(piece) => piece?,
                 Err(_) => return Err(UpstreamError::Stalled.into()),

@@ -34,8 +34,7 @@ pub(crate) fn identify<'a>(
     let Some(key) = live.key(KeyHash::of(value), route.stage.tenant) else {
         return refuse(Reason::KeyUnknown);
     };
-    let mut subject =
-        Subject { key: Some(key.key), subscription: key.subscription(), ..Subject::default() };
+    let mut subject = Subject { key: Some(key.key), subscription: key.subscription(), ..Subject::default() };
     record.subject.set(subject);
     if !key.enabled {
         return refuse(Reason::KeyDisabled);

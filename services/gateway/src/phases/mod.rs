@@ -111,9 +111,7 @@ pub(crate) async fn run(
     };
     let record = CallRecord::open(&cx);
     let step = match found {
-        ControlFlow::Continue(route) => {
-            call(&cx, &live, &route, &record, inbound, outbound).await
-        }
+        ControlFlow::Continue(route) => call(&cx, &live, &route, &record, inbound, outbound).await,
         ControlFlow::Break(answer) => ControlFlow::Break(answer),
     };
     match step {

@@ -7,8 +7,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use actix_http::h1::{Codec, Message, MessageType};
 use actix_http::error::ParseError;
+use actix_http::h1::{Codec, Message, MessageType};
 use actix_http::{Request, ServiceConfig};
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;

@@ -122,7 +122,8 @@ impl<'a> Outbound<'a> {
         self.buffer.extend_from_slice(b"HTTP/1.1 ");
         push_number(&mut self.buffer, u64::from(status));
         self.buffer.extend_from_slice(b" ");
-        let reason = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        let reason =
+            actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         self.buffer.extend_from_slice(reason.unwrap_or("Unknown").as_bytes());
         self.buffer.extend_from_slice(b"\r\n");
         self.has_date = false;

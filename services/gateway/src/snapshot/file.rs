@@ -10,8 +10,7 @@ const MAGIC: &[u8; 8] = b"tlgtcfg1";
 /// Writes `content` to `path` by way of a synced file beside it. Only the owner may read it: it can hold secrets.
 pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(MAGIC)?;
     file.write_all(&crc32fast::hash(content).to_le_bytes())?;
     file.write_all(content)?;

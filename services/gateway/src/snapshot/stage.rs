@@ -122,7 +122,9 @@ impl Backend {
     ) -> Result<Self, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         match integration.kind {
-            IntegrationType::HttpProxy => Ok(Self::Proxy(Upstream::compile(integration, upstream, variables)?)),
+            IntegrationType::HttpProxy => {
+                Ok(Self::Proxy(Upstream::compile(integration, upstream, variables)?))
+            }
             IntegrationType::Http => {
                 let plan = MappingPlan::compile(integration).map_err(|error| text(&error))?;
                 Ok(Self::Http(Upstream::compile(integration, upstream, variables)?, Box::new(plan)))

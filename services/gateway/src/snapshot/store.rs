@@ -50,11 +50,8 @@ struct Tables {
 impl Store {
     /// Uses `directory`, which is made when missing.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
-        let store = Self {
-            apis: directory.join("apis"),
-            access: directory.join("access"),
-            saved: Mutex::new(None),
-        };
+        let store =
+            Self { apis: directory.join("apis"), access: directory.join("access"), saved: Mutex::new(None) };
         std::fs::create_dir_all(&store.apis)?;
         std::fs::create_dir_all(&store.access)?;
         Ok(store)

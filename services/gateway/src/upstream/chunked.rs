@@ -138,9 +138,14 @@ mod tests {
 
     #[test]
     fn payload_is_the_same_however_the_bytes_arrive() {
-        let wire = b"4\r\nWiki\r\n6;name=value\r\npedia \r\nE \r\nin \r\n\r\nchunks.\r\n0\r\nTrailer: x\r\n\r\n";
+        let wire =
+            b"4\r\nWiki\r\n6;name=value\r\npedia \r\nE \r\nin \r\n\r\nchunks.\r\n0\r\nTrailer: x\r\n\r\n";
         for piece in 1..wire.len() {
-            assert_eq!(decode(wire, piece), Ok(Some(b"Wikipedia in \r\n\r\nchunks.".to_vec())), "piece {piece}");
+            assert_eq!(
+                decode(wire, piece),
+                Ok(Some(b"Wikipedia in \r\n\r\nchunks.".to_vec())),
+                "piece {piece}"
+            );
         }
     }
 
@@ -160,7 +165,12 @@ mod tests {
             b"1000000000000000\r\n",
             b"0\r\n\n",
         ] {
-            assert_eq!(decode(wire, wire.len()), Err(FramingFault::Chunk), "{:?}", String::from_utf8_lossy(wire));
+            assert_eq!(
+                decode(wire, wire.len()),
+                Err(FramingFault::Chunk),
+                "{:?}",
+                String::from_utf8_lossy(wire)
+            );
         }
     }
 

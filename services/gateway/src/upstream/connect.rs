@@ -55,7 +55,8 @@ impl Connector {
     async fn connect_any(&self, host: &str, port: u16) -> Result<TcpStream, UpstreamError> {
         let addresses = self.resolve(host).await?;
         let mut failure = UpstreamError::Blocked;
-        for address in addresses.iter().filter(|address| self.guard.permits(**address)).take(ADDRESSES_TRIED) {
+        for address in addresses.iter().filter(|address| self.guard.permits(**address)).take(ADDRESSES_TRIED)
+        {
             match TcpStream::connect(SocketAddr::new(*address, port)).await {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(UpstreamError::Connect)?;

@@ -127,10 +127,33 @@ mod tests {
     fn internal_addresses_are_refused_in_every_spelling() {
         let guard = Guard::default();
         for address in [
-            "127.0.0.1", "127.255.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
-            "169.254.169.254", "100.64.0.1", "100.100.100.200", "192.0.0.192", "198.18.0.1", "224.0.0.1",
-            "255.255.255.255", "168.63.129.16", "::1", "::", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1",
-            "fe80::1", "fd00:ec2::254", "fec0::1", "ff02::1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::",
+            "127.0.0.1",
+            "127.255.0.1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.100.100.200",
+            "192.0.0.192",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "168.63.129.16",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "fec0::1",
+            "ff02::1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
         ] {
             assert!(!permits(&guard, address), "{address}");
         }
@@ -139,7 +162,9 @@ mod tests {
     #[test]
     fn public_addresses_are_permitted() {
         let guard = Guard::default();
-        for address in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "64:ff9b::101:101"] {
+        for address in
+            ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "64:ff9b::101:101"]
+        {
             assert!(permits(&guard, address), "{address}");
         }
     }
@@ -161,7 +186,9 @@ mod tests {
         for range in ["10.0.0.0", "10.0.0.0/33", "::/129", "host/8", "10.0.0.0/x"] {
             assert!(range.parse::<Cidr>().is_err_and(|fault| fault.contains(range)), "{range}");
         }
-        assert!("0.0.0.0/0".parse::<Cidr>().is_ok_and(|all| all.contains("8.8.8.8".parse().expect("an address"))));
+        assert!(
+            "0.0.0.0/0".parse::<Cidr>().is_ok_and(|all| all.contains("8.8.8.8".parse().expect("an address")))
+        );
         assert!("::/0".parse::<Cidr>().is_ok_and(|all| all.contains("::1".parse().expect("an address"))));
     }
 }

@@ -21,8 +21,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
-pub(crate) use self::error::UpstreamError;
 pub use self::error::FramingFault;
+pub(crate) use self::error::UpstreamError;
 pub(crate) use self::exchange::{Exchange, Sink, Source, write_chunk};
 pub use self::guard::{Cidr, Guard};
 pub(crate) use self::head::{Framing, Meta, list_contains};

@@ -42,7 +42,8 @@ impl TlsDialer {
         roots.add_parsable_certificates(system.certs);
         if let Some(path) = ca_file {
             let fault = |reason: String| TrustError { path: path.to_owned(), reason };
-            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| fault(error.to_string()))?;
+            let certificates =
+                CertificateDer::pem_file_iter(path).map_err(|error| fault(error.to_string()))?;
             for certificate in certificates {
                 let certificate = certificate.map_err(|error| fault(error.to_string()))?;
                 roots.add(certificate).map_err(|error| fault(error.to_string()))?;

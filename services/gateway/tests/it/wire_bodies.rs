@@ -9,7 +9,8 @@ use crate::gateway::{TestGateway, answers, echoes_body, read_answer};
 #[test]
 fn a_head_answer_keeps_the_length_and_has_no_body() {
     let upstream =
-        Upstream::start(answers("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nContent-Type: a/b\r\n\r\n")).unwrap();
+        Upstream::start(answers("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nContent-Type: a/b\r\n\r\n"))
+            .unwrap();
     let gateway = TestGateway::before(&upstream.url());
     let mut wire = gateway.connect();
     for _ in 0..2 {
@@ -116,7 +117,8 @@ fn an_http_1_0_client_may_keep_its_connection_where_the_length_is_known() {
     let gateway = TestGateway::before(&upstream.url());
     let mut wire = gateway.connect();
     for _ in 0..2 {
-        wire.send(format!("GET /_api/{}/dev/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", gateway.api)).unwrap();
+        wire.send(format!("GET /_api/{}/dev/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", gateway.api))
+            .unwrap();
         let answer = read_answer(&mut wire);
         assert_eq!((answer.text().as_str(), answer.header("connection")), ("hello", Some("keep-alive")));
     }
@@ -142,7 +144,9 @@ fn a_body_that_trickles_arrives_whole() {
     let upstream = Upstream::start(echoes_body).unwrap();
     let gateway = TestGateway::before(&upstream.url());
     let mut wire = gateway.connect();
-    for byte in (gateway.request("POST", "/x", "Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n").bytes() {
+    for byte in
+        (gateway.request("POST", "/x", "Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n").bytes()
+    {
         wire.send([byte]).unwrap();
     }
     assert_eq!(read_answer(&mut wire).text(), "abc");
@@ -155,7 +159,9 @@ fn a_head_is_passed_on_before_the_body_has_begun() {
         let seen = seen.clone();
         move |mut wire| {
             wire.read_head()?;
-            wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            wire.send(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+            )?;
             seen.pass()?;
             wire.send("5\r\nevent\r\n")?;
             seen.pass()?;

@@ -127,7 +127,11 @@ fn a_path_that_could_mean_another_is_refused() {
     let gateway = TestGateway::before("http://127.0.0.1:9");
     for path in ["/a/../b", "/a/%2e%2e/b", "/a/..%2fb", "/a%zz"] {
         let answer = gateway.call("GET", path, "");
-        assert_eq!((answer.status(), answer.header("x-tollgate-reason")), (400, Some("bad_request")), "{path}");
+        assert_eq!(
+            (answer.status(), answer.header("x-tollgate-reason")),
+            (400, Some("bad_request")),
+            "{path}"
+        );
     }
 }
 

@@ -37,7 +37,14 @@ fn lines_of_the_clients_connection_do_not_pass() {
          Proxy-Authorization: Basic eA==\r\nX-Public: 3\r\n",
     );
     for name in [
-        "connection", "x-private", "x-other", "keep-alive", "proxy-connection", "te", "trailer", "upgrade",
+        "connection",
+        "x-private",
+        "x-other",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
         "proxy-authorization",
     ] {
         assert_eq!(values(&head, name), [""; 0], "{name}");
@@ -75,7 +82,8 @@ fn the_key_stays_with_the_gateway_and_the_secret_header_is_its_own() {
 
 #[test]
 fn repeated_and_binary_values_pass_unchanged() {
-    let head = forwarded("Cookie: a=1\r\nCookie: b=2\r\nX-Empty:\r\nUser-Agent: x\r\nAccept-Encoding: br\r\n");
+    let head =
+        forwarded("Cookie: a=1\r\nCookie: b=2\r\nX-Empty:\r\nUser-Agent: x\r\nAccept-Encoding: br\r\n");
     assert_eq!(values(&head, "cookie"), ["a=1", "b=2"]);
     assert_eq!(values(&head, "x-empty"), [""]);
     assert_eq!(values(&head, "user-agent"), ["x"]);

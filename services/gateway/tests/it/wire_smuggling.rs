@@ -48,8 +48,17 @@ fn a_content_length_that_is_no_plain_number_is_refused() {
 #[test]
 fn a_transfer_encoding_other_than_chunked_alone_is_refused() {
     for value in [
-        "chunked, identity", "identity, chunked", "identity", "gzip, chunked", "chunked, chunked", "xchunked",
-        "chunked;q=1", "\"chunked\"", "chunked\u{b}", "chunked,", "",
+        "chunked, identity",
+        "identity, chunked",
+        "identity",
+        "gzip, chunked",
+        "chunked, chunked",
+        "xchunked",
+        "chunked;q=1",
+        "\"chunked\"",
+        "chunked\u{b}",
+        "chunked,",
+        "",
     ] {
         assert_eq!(outcome(&format!("Transfer-Encoding: {value}\r\n"), "0\r\n\r\n"), (400, 0), "{value:?}");
     }
@@ -61,7 +70,11 @@ fn a_transfer_encoding_other_than_chunked_alone_is_refused() {
 
 #[test]
 fn spelling_and_spacing_of_transfer_encoding_do_not_hide_it() {
-    for line in ["tRaNsFeR-eNcOdInG: cHuNkEd\r\n", "Transfer-Encoding:\tchunked \r\n", "Transfer-Encoding:chunked\r\n"] {
+    for line in [
+        "tRaNsFeR-eNcOdInG: cHuNkEd\r\n",
+        "Transfer-Encoding:\tchunked \r\n",
+        "Transfer-Encoding:chunked\r\n",
+    ] {
         assert_eq!(outcome(line, "5\r\nhello\r\n0\r\n\r\n"), (200, 1), "{line:?}");
     }
 }
@@ -77,7 +90,10 @@ fn a_space_before_the_colon_is_refused() {
 fn folded_header_lines_are_refused() {
     assert_eq!(outcome("X-A: a\r\n b\r\nContent-Length: 5\r\n", "hello"), (400, 0));
     assert_eq!(outcome("Transfer-Encoding:\r\n chunked\r\n", "0\r\n\r\n"), (400, 0));
-    assert_eq!(raw_outcome(|api| format!("GET /_api/{api}/dev/x HTTP/1.1\r\n X: y\r\nHost: x\r\n\r\n")), (400, 0));
+    assert_eq!(
+        raw_outcome(|api| format!("GET /_api/{api}/dev/x HTTP/1.1\r\n X: y\r\nHost: x\r\n\r\n")),
+        (400, 0)
+    );
 }
 
 #[test]
@@ -88,7 +104,16 @@ fn a_bare_line_feed_ends_no_line() {
 
 #[test]
 fn control_characters_in_a_head_are_refused() {
-    for line in ["X-A: a\0b\r\n", "X-A: a\u{1}b\r\n", "X-A: a\rb\r\n", "X\0A: b\r\n", "X-A\r: b\r\n", ": b\r\n", "X A: b\r\n", "no colon\r\n"] {
+    for line in [
+        "X-A: a\0b\r\n",
+        "X-A: a\u{1}b\r\n",
+        "X-A: a\rb\r\n",
+        "X\0A: b\r\n",
+        "X-A\r: b\r\n",
+        ": b\r\n",
+        "X A: b\r\n",
+        "no colon\r\n",
+    ] {
         assert_eq!(outcome(line, ""), (400, 0), "{line:?}");
     }
 }
@@ -96,9 +121,16 @@ fn control_characters_in_a_head_are_refused() {
 #[test]
 fn malformed_chunks_are_refused() {
     for body in [
-        "5\nhello\r\n0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n", "-5\r\nhello\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n",
-        "g\r\nhello\r\n0\r\n\r\n", "\r\nhello\r\n0\r\n\r\n", "fffffffffffffffff\r\nhello", "5;a\nb\r\nhello\r\n0\r\n\r\n",
-        "5;\0\r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello!\r\n0\r\n\r\n",
+        "-5\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "g\r\nhello\r\n0\r\n\r\n",
+        "\r\nhello\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\nhello",
+        "5;a\nb\r\nhello\r\n0\r\n\r\n",
+        "5;\0\r\nhello\r\n0\r\n\r\n",
+        " 5\r\nhello\r\n0\r\n\r\n",
     ] {
         let (status, _) = outcome("Transfer-Encoding: chunked\r\n", body);
         assert_eq!(status, 400, "{body:?}");
@@ -121,7 +153,8 @@ fn transfer_encoding_in_http_1_0_is_refused() {
 
 #[test]
 fn a_second_or_malformed_or_missing_host_is_refused() {
-    let with = |lines: &'static str| move |api: &str| format!("GET /_api/{api}/dev/x HTTP/1.1\r\n{lines}\r\n");
+    let with =
+        |lines: &'static str| move |api: &str| format!("GET /_api/{api}/dev/x HTTP/1.1\r\n{lines}\r\n");
     assert_eq!(raw_outcome(with("Host: a\r\nHost: b\r\n")), (400, 0));
     assert_eq!(raw_outcome(with("Host: a\r\nHost: a\r\n")), (400, 0));
     assert_eq!(raw_outcome(with("")), (400, 0));
@@ -134,7 +167,10 @@ fn a_second_or_malformed_or_missing_host_is_refused() {
 
 #[test]
 fn a_body_beside_an_upgrade_is_refused() {
-    assert_eq!(outcome("Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n", "hello"), (400, 0));
+    assert_eq!(
+        outcome("Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n", "hello"),
+        (400, 0)
+    );
 }
 
 #[test]

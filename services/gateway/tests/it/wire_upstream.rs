@@ -83,7 +83,11 @@ fn a_malformed_chunk_cuts_the_answer_so_that_the_client_sees_it() {
 
 #[test]
 fn an_upstream_that_resets_within_the_body_cuts_the_clients_connection() {
-    for (framing, http) in [("Content-Length: 100\r\n", "1.1"), ("Transfer-Encoding: chunked\r\n", "1.1"), ("Transfer-Encoding: chunked\r\n", "1.0")] {
+    for (framing, http) in [
+        ("Content-Length: 100\r\n", "1.1"),
+        ("Transfer-Encoding: chunked\r\n", "1.1"),
+        ("Transfer-Encoding: chunked\r\n", "1.0"),
+    ] {
         let seen = Arc::new(Gate::default());
         let upstream = Upstream::start({
             let seen = seen.clone();
@@ -227,7 +231,9 @@ fn a_connection_the_upstream_has_closed_meanwhile_is_not_used() {
 fn bytes_after_a_response_are_not_taken_for_the_next_one() {
     let upstream = Upstream::start(|mut wire| {
         wire.read_head()?;
-        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")?;
+        wire.send(
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        )?;
         wire.closed_by_peer();
         Ok(())
     })

@@ -1,0 +1,5 @@
+//! The use cases: one function per call.
+
+pub(crate) mod apps;
+pub(crate) mod developers;
+pub(crate) mod sessions;
