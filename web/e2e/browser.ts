@@ -10,8 +10,7 @@ const SCREENSHOTS = fileURLToPath(new URL('screenshots/', import.meta.url));
 const VIEWS: { name: string; options: BrowserContextOptions }[] = [
   { name: 'light', options: { colorScheme: 'light', viewport: { width: 1280, height: 860 } } },
   { name: 'dark', options: { colorScheme: 'dark', viewport: { width: 1280, height: 860 } } },
-  { name: 'light-390', options: { colorScheme: 'light', viewport: { width: 390, height: 844 } } },
-  { name: 'dark-390', options: { colorScheme: 'dark', viewport: { width: 390, height: 844 } } },
+  { name: '390', options: { colorScheme: 'light', viewport: { width: 390, height: 844 } } },
   { name: 'zoom-200', options: { colorScheme: 'light', viewport: { width: 640, height: 430 }, deviceScaleFactor: 2 } },
 ];
 

@@ -42,6 +42,24 @@ export const apiNamesQuery = queryOptions({
   staleTime: 60_000,
 });
 
+const KEYS = graphql(`
+  query KeyNames {
+    apiKeys(first: 100) {
+      nodes { id name prefix }
+    }
+  }
+`);
+
+/** Names of the hundred newest keys by id, for tables of usage. */
+export const keyNamesQuery = queryOptions({
+  queryKey: ['keys', 'names'],
+  queryFn: async ({ signal }) => {
+    const { apiKeys } = await query(KEYS, {}, signal);
+    return new Map(apiKeys.nodes.map((key) => [key.id, key.name || `${key.prefix}…`]));
+  },
+  staleTime: 60_000,
+});
+
 const API = graphql(`
   query Api($id: ID!) {
     api(id: $id) {

@@ -1,7 +1,7 @@
 import { Table } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Card, format, Segments } from '@tollgate/ui';
-import { apiNamesQuery } from '../apis/queries';
+import { apiNamesQuery, keyNamesQuery } from '../apis/queries';
 import { SegmentLink, TextLink } from '../frame/links';
 import { groupValue } from '../usageGroup';
 import classes from './Overview.module.css';
@@ -12,7 +12,7 @@ type TopRow = Overview['top']['rows'][number];
 
 /** The busiest APIs or keys of the range. */
 export function Top({ rows, by }: { rows: TopRow[]; by: TopBy }) {
-  const { data: names } = useQuery(apiNamesQuery);
+  const { data: names } = useQuery(by === 'api' ? apiNamesQuery : keyNamesQuery);
   const busiest = rows.toSorted((a, b) => b.requests - a.requests).slice(0, 8);
   const all = rows.reduce((sum, row) => sum + row.requests, 0);
   return (
@@ -58,7 +58,7 @@ export function Top({ rows, by }: { rows: TopRow[]; by: TopBy }) {
             return (
               <Table.Tr key={id}>
                 <Table.Td>
-                  {by === 'api' ? <ApiName id={id} name={names?.get(id)} /> : <code>{id || 'without a key'}</code>}
+                  {by === 'api' ? <ApiName id={id} name={names?.get(id)} /> : <KeyName id={id} name={names?.get(id)} />}
                 </Table.Td>
                 <Table.Td className={classes.share}>
                   <span className={classes.bar} aria-hidden>
@@ -85,4 +85,9 @@ function ApiName({ id, name }: { id: string; name: string | undefined }) {
       {name ?? id}
     </TextLink>
   );
+}
+
+function KeyName({ id, name }: { id: string; name: string | undefined }) {
+  if (!id) return <>without a known key</>;
+  return name ? <span title={id}>{name}</span> : <code>{id}</code>;
 }
