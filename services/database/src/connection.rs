@@ -45,6 +45,11 @@ impl Database {
         &self.connection
     }
 
+    /// Whether this is the embedded store.
+    pub fn is_sqlite(&self) -> bool {
+        self.backend() == DbBackend::Sqlite
+    }
+
     /// SQLite or PostgreSQL.
     pub fn backend(&self) -> DbBackend {
         self.connection.get_database_backend()

@@ -15,7 +15,6 @@ use common::{Clock, Error, Result};
 use contracts::{Client, Endpoints, Role};
 use database::Database;
 use database::changes::Feed;
-use sea_orm::DbBackend;
 
 pub use config::{ClickHouseConfig, Config};
 pub use jobs::{run_jobs, run_once};
@@ -45,7 +44,7 @@ pub fn build(config: Config, dependencies: Dependencies) -> Result<Arc<Service>>
     let Dependencies { database, vault, client, clock } = dependencies;
     let usage: Arc<dyn UsageStore> = match &config.clickhouse {
         Some(clickhouse) => Arc::new(ClickHouseUsage::new(clickhouse)),
-        None if database.backend() == DbBackend::Sqlite => Arc::new(SqliteUsage::new(database.clone())),
+        None if database.is_sqlite() => Arc::new(SqliteUsage::new(database.clone())),
         None => {
             return Err(Error::invalid("metering.clickhouse", "must be set when the database is PostgreSQL"));
         }

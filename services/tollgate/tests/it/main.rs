@@ -3,4 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails its test")]
 
 mod architecture;
+mod documents;
+mod faults;
 mod graphql;
+mod httpbin;
+mod installation;
+mod story;
+mod up;

@@ -1,0 +1,200 @@
+//! The configuration of `tollgate serve` and its relatives. `docs/CONFIGURATION.md` lists every key.
+//!
+//! A role reads only its own sections: a gateway starts without a database.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use common::config::{ConfigError, load};
+use common::mail::Mailer;
+use common::vault::Vault;
+use contracts::Role;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// Everything that can be configured.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// For every role.
+    pub(crate) common: Common,
+    /// Address of each role's inner side, for example `http://10.0.0.5:9101`.
+    pub(crate) roles: BTreeMap<Role, String>,
+    /// The role `tenants`.
+    pub(crate) tenants: Store<tenants::Config>,
+    /// The role `apis`.
+    pub(crate) apis: Store<apis::Config>,
+    /// The role `metering`.
+    pub(crate) metering: Store<metering::Config>,
+    /// The role `billing`.
+    pub(crate) billing: Store<billing::Config>,
+    /// The role `portal`.
+    pub(crate) portal: Portal,
+    /// The role `admin`.
+    pub(crate) admin: Admin,
+    /// The role `gateway`.
+    pub(crate) gateway: Gateway,
+}
+
+/// For every role.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Common {
+    /// What roles prove themselves to each other with: at least 32 characters, the same everywhere.
+    pub(crate) service_token: SecretString,
+    /// Master keys of the vault, newest first, each `name:<base64 of 32 bytes>`.
+    pub(crate) vault_keys: Vec<SecretString>,
+    /// Region shown in ARNs and to AWS clients.
+    pub(crate) region: String,
+    /// Logs.
+    pub(crate) log: Log,
+    /// Mail.
+    pub(crate) mail: Mail,
+}
+
+/// How logs look.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+    /// Filter in the syntax of tracing's `EnvFilter`; `RUST_LOG` wins.
+    pub(crate) filter: String,
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Where mail goes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mail {
+    /// `smtp://` or `smtps://` address of the server; empty = files in `directory`.
+    pub(crate) url: SecretString,
+    /// Where files go without a server.
+    pub(crate) directory: PathBuf,
+    /// Sender.
+    pub(crate) from: String,
+}
+
+/// A role with a database.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store<S> {
+    /// Where the role answers other roles and the operator.
+    pub(crate) internal: SocketAddr,
+    /// Its database.
+    pub(crate) database: Database,
+    /// What is particular to it.
+    pub(crate) settings: S,
+}
+
+/// A role's database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Database {
+    /// What the role connects to: `postgres://…` or `sqlite://…`.
+    pub(crate) url: SecretString,
+    /// Who owns the tables, for `tollgate migrate`; empty = the same as `url`.
+    pub(crate) migration_url: SecretString,
+    /// Most connections of one process.
+    pub(crate) max_connections: u32,
+}
+
+/// The role `portal`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Portal {
+    /// Where app developers reach it.
+    pub(crate) listen: SocketAddr,
+    /// Where the role answers other roles and the operator.
+    pub(crate) internal: SocketAddr,
+    /// Its database.
+    pub(crate) database: Database,
+    /// What is particular to it.
+    pub(crate) settings: portal::Config,
+}
+
+/// The role `admin`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// Where members reach it.
+    pub(crate) listen: SocketAddr,
+    /// Where it answers the operator.
+    pub(crate) internal: SocketAddr,
+    /// What is particular to it.
+    pub(crate) settings: admin::Config,
+}
+
+/// The role `gateway`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gateway {
+    /// Where calls arrive.
+    pub(crate) listen: SocketAddr,
+    /// Address of the fleet as clients see it, for example `https://api.example.com`.
+    pub(crate) public_url: String,
+    /// Where it answers the operator.
+    pub(crate) internal: SocketAddr,
+    /// What is particular to it.
+    pub(crate) settings: gateway::Config,
+}
+
+impl Config {
+    /// Reads the defaults, the file and this process's `TOLLGATE__…` variables.
+    pub(crate) fn read(file: Option<&Path>) -> Result<Self> {
+        let text = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                Some(text.with_context(|| format!("cannot read {}", path.display()))?)
+            }
+            None => None,
+        };
+        let name = file.map(|path| path.display().to_string()).unwrap_or_default();
+        let environment = std::env::vars().collect();
+        let config: Self = load(DEFAULTS, text.as_deref().map(|text| (name.as_str(), text)), &environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Everything that would fail later, in one go.
+    fn check(&self) -> Result<(), ConfigError> {
+        let mut faults = Vec::new();
+        if self.common.service_token.expose_secret().len() < 32 {
+            faults.push("common.service_token: at least 32 characters are needed".to_owned());
+        }
+        if let Err(error) = Vault::from_keys(&self.common.vault_keys) {
+            faults.push(format!("common.vault_keys: {error}"));
+        }
+        if let Err(error) = self.mailer() {
+            faults.push(format!("common.mail: {error}"));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
+    }
+
+    /// The vault.
+    pub(crate) fn vault(&self) -> Result<Vault> {
+        Ok(Vault::from_keys(&self.common.vault_keys)?)
+    }
+
+    /// Where mail goes.
+    pub(crate) fn mailer(&self) -> common::Result<Mailer> {
+        let mail = &self.common.mail;
+        match mail.url.expose_secret() {
+            "" => Mailer::files(&mail.directory, &mail.from),
+            url => Mailer::smtp(url, &mail.from),
+        }
+    }
+}

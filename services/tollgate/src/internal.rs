@@ -1,0 +1,123 @@
+//! A role's inner HTTP side: calls from other roles, and the operator's `/livez`, `/readyz`, `/metrics`.
+//!
+//! Listens on an address of its own that is never a public one.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Server;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use common::secret::constant_time_eq;
+use common::{Code, Error, Result};
+use contracts::client::CONTEXT_HEADER;
+use contracts::{Ctx, Endpoints, Role};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Largest request between roles: a document of 6 MB as JSON text, or a batch of records.
+const MAX_REQUEST: usize = 32 << 20;
+
+/// Reasons why a role is not ready; empty when it is.
+pub(crate) type Faults = Pin<Box<dyn Future<Output = Vec<String>> + Send>>;
+/// Finds out whether a role is ready.
+pub(crate) type Readiness = Arc<dyn Fn() -> Faults + Send + Sync>;
+/// Writes the role's metrics in the OpenMetrics text format.
+pub(crate) type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the inner side of one role serves.
+#[derive(Clone)]
+pub(crate) struct Inner {
+    /// The role.
+    pub(crate) role: Role,
+    /// Its answers to other roles; the gateway and admin have none.
+    pub(crate) endpoints: Option<Arc<Endpoints>>,
+    /// The token other roles prove themselves with.
+    pub(crate) service_token: SecretString,
+    /// Whether it is ready.
+    pub(crate) readiness: Readiness,
+    /// Its metrics.
+    pub(crate) metrics: Metrics,
+}
+
+/// Serves the inner side on `listener` until stopped.
+pub(crate) fn serve(inner: Inner, listener: TcpListener) -> std::io::Result<Server> {
+    let inner = web::Data::new(inner);
+    let app = move || {
+        App::new()
+            .app_data(inner.clone())
+            .app_data(web::PayloadConfig::new(MAX_REQUEST))
+            .route("/livez", web::get().to(HttpResponse::Ok))
+            .route("/readyz", web::get().to(readyz))
+            .route("/metrics", web::get().to(metrics))
+            .route("/internal/{role}/{call}", web::post().to(answer))
+    };
+    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(10).listen(listener)?;
+    Ok(server.tcp_nodelay(true).run())
+}
+
+async fn readyz(inner: web::Data<Inner>) -> HttpResponse {
+    let faults = (inner.readiness)().await;
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = serde_json::json!({ "role": inner.role, "ready": faults.is_empty(), "reasons": faults });
+    HttpResponse::build(status).json(body)
+}
+
+async fn metrics(inner: web::Data<Inner>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
+        .body((inner.metrics)())
+}
+
+async fn answer(
+    inner: web::Data<Inner>,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let (role, call) = path.into_inner();
+    match dispatch(&inner, &role, &call, &request, body.into()).await {
+        Ok(answer) => HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(answer),
+        Err(error) => {
+            if let Some(cause) = &error.cause {
+                tracing::error!(role, call, reason = %error.reason, cause, "call failed");
+            }
+            let status =
+                StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            HttpResponse::build(status).json(error)
+        }
+    }
+}
+
+async fn dispatch(
+    inner: &Inner,
+    role: &str,
+    call: &str,
+    request: &HttpRequest,
+    body: Vec<u8>,
+) -> Result<Vec<u8>> {
+    let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if !constant_time_eq(token.as_bytes(), inner.service_token.expose_secret().as_bytes()) {
+        return Err(Error::new(
+            Code::Unauthenticated,
+            "service_token_required",
+            "this address is for Tollgate's roles",
+        ));
+    }
+    let endpoints = inner.endpoints.as_ref().filter(|_| role == inner.role.as_str());
+    let Some(endpoints) = endpoints else {
+        return Err(Error::new(
+            Code::NotFound,
+            "call_not_found",
+            format!("{role} does not answer calls here"),
+        ));
+    };
+    let context = request.headers().get(CONTEXT_HEADER).map(|value| value.as_bytes()).unwrap_or_default();
+    let ctx: Ctx = serde_json::from_slice(context).map_err(|error| {
+        Error::new(Code::Invalid, "malformed_request", format!("{CONTEXT_HEADER}: {error}"))
+    })?;
+    endpoints.answer(call, ctx, body).await
+}

@@ -1,0 +1,135 @@
+//! `tollgate serve`: one role as its own process.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use common::Clock;
+use common::telemetry;
+use contracts::{Client, Role};
+use secrecy::ExposeSecret;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, LogFormat};
+use crate::demo::Demo;
+use crate::internal::{self, Inner};
+use crate::roles::{self, Shared};
+use crate::{DemoOptions, Output};
+
+/// Runs `role` until told to stop.
+pub(crate) fn run(role: Role, file: Option<&Path>) -> Result<()> {
+    let config = Config::read(file)?;
+    let internal = bind(internal_address(&config, role), "its inner address")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let format = match config.common.log.format {
+            LogFormat::Text => telemetry::LogFormat::Text,
+            LogFormat::Json => telemetry::LogFormat::Json,
+        };
+        let otlp = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some();
+        let _telemetry = telemetry::init(format, &config.common.log.filter, otlp);
+        serve(role, &config, internal).await
+    })
+}
+
+async fn serve(role: Role, config: &Config, internal: TcpListener) -> Result<()> {
+    let shared = Shared {
+        clock: Clock::System,
+        vault: config.vault()?,
+        mailer: config.mailer()?,
+        client: client(config)?,
+        stop: CancellationToken::new(),
+    };
+    let running = match role {
+        Role::Tenants => roles::start_tenants(&shared, &config.tenants).await?,
+        Role::Apis => roles::start_apis(&shared, &config.apis).await?,
+        Role::Metering => roles::start_metering(&shared, &config.metering).await?,
+        Role::Billing => roles::start_billing(&shared, &config.billing).await?,
+        Role::Portal => {
+            let listener = bind(config.portal.listen, "portal.listen")?;
+            roles::start_portal(&shared, &config.portal, listener).await?
+        }
+        Role::Admin => {
+            let listener = bind(config.admin.listen, "admin.listen")?;
+            roles::start_admin(&shared, &config.admin.settings, listener, None).await?
+        }
+        Role::Gateway => {
+            let listener = bind(config.gateway.listen, "gateway.listen")?;
+            roles::start_gateway(&shared, config.gateway.settings.clone(), listener).await?
+        }
+    };
+    let inner = Inner {
+        role,
+        endpoints: running.endpoints,
+        service_token: config.common.service_token.clone(),
+        readiness: running.readiness,
+        metrics: running.metrics,
+    };
+    // Not stopped with the rest: it answers until the role's own work is done.
+    let server = internal::serve(inner, internal)?;
+    let handle = server.handle();
+    let serving = tokio::spawn(server);
+    tracing::info!(%role, "started");
+    stop_signal().await?;
+    tracing::info!(%role, "stopping");
+    shared.stop.cancel();
+    for task in running.tasks {
+        task.await?;
+    }
+    handle.stop(true).await;
+    serving.await??;
+    Ok(())
+}
+
+/// `tollgate demo`: the demo organization in a running installation.
+pub(crate) fn demo(options: &DemoOptions) -> Result<()> {
+    let config = Config::read(options.config.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut demo = Demo::new(&config.common.region);
+    demo.backend_secret.clone_from(&options.backend_secret);
+    let client = client(&config)?;
+    let made = runtime.block_on(demo.ensure(&client, &Clock::System, &options.backend_url));
+    let made = made.map_err(|error| anyhow!("cannot make the demo organization: {error}"))?;
+    let line = crate::up::report::demo_line(&demo, &made, &config.gateway.public_url);
+    match options.output {
+        Output::Json => crate::operate::print(&line.to_string()),
+        Output::Text => crate::operate::print(&format!("{line:#}")),
+    }
+}
+
+/// Reaches every role over HTTP.
+pub(crate) fn client(config: &Config) -> Result<Client> {
+    let token = config.common.service_token.expose_secret();
+    let mut builder = Client::builder();
+    for (role, base) in &config.roles {
+        builder = builder.http(*role, base, token)?;
+    }
+    Ok(builder.build())
+}
+
+fn internal_address(config: &Config, role: Role) -> SocketAddr {
+    match role {
+        Role::Tenants => config.tenants.internal,
+        Role::Apis => config.apis.internal,
+        Role::Metering => config.metering.internal,
+        Role::Billing => config.billing.internal,
+        Role::Portal => config.portal.internal,
+        Role::Admin => config.admin.internal,
+        Role::Gateway => config.gateway.internal,
+    }
+}
+
+fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("cannot listen on {address} ({what})"))
+}
+
+/// Waits for ctrl-c or the operator's request to end.
+pub(crate) async fn stop_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        outcome = tokio::signal::ctrl_c() => outcome?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

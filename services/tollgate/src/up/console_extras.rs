@@ -1,0 +1,78 @@
+//! What the console serves only under `tollgate up`: the inbox of the file mailer and the manual clock.
+
+use std::path::PathBuf;
+
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use common::id::RequestId;
+use common::problem::Problem;
+use common::{Clock, Code, Error};
+use serde::Deserialize;
+
+/// What the extras need.
+#[derive(Debug, Clone)]
+pub(crate) struct Extras {
+    /// The installation's clock.
+    pub(crate) clock: Clock,
+    /// Where the file mailer writes.
+    pub(crate) mail_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct SetClock {
+    now: DateTime<Utc>,
+}
+
+/// Adds `GET /_inbox` and, with a manual clock, `POST /_test/clock`.
+pub(crate) fn configure(extras: &Extras, services: &mut web::ServiceConfig) {
+    services.app_data(web::Data::new(extras.clone())).route("/_inbox", web::get().to(inbox));
+    if matches!(extras.clock, Clock::Manual(_)) {
+        services.route("/_test/clock", web::post().to(set_clock));
+    }
+}
+
+async fn set_clock(
+    extras: web::Data<Extras>,
+    request: HttpRequest,
+    body: web::Json<SetClock>,
+) -> Result<HttpResponse, Problem> {
+    let loopback = request.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
+    if !loopback {
+        let error = Error::new(Code::Forbidden, "loopback_only", "the clock is set from this machine alone");
+        return Err(Problem::new(error, RequestId::new(extras.clock.now())));
+    }
+    extras.clock.set(body.now);
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "now": extras.clock.now() })))
+}
+
+/// All mails, newest first, as text.
+async fn inbox(extras: web::Data<Extras>) -> HttpResponse {
+    let directory = extras.mail_directory.clone();
+    let mails = web::block(move || read_mails(&directory)).await.unwrap_or_default();
+    let mut page =
+        String::from("<!doctype html><html lang=en><meta charset=utf-8><title>Inbox</title><h1>Inbox</h1>");
+    if mails.is_empty() {
+        page.push_str("<p>No mail yet. Mails that Tollgate sends are shown here.</p>");
+    }
+    for mail in mails {
+        page.push_str("<pre>");
+        page.push_str(&mail.replace('&', "&amp;").replace('<', "&lt;"));
+        page.push_str("</pre><hr>");
+    }
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
+        .body(page)
+}
+
+fn read_mails(directory: &std::path::Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut mails: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "eml"))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    mails.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
+    mails.into_iter().take(200).filter_map(|(_, path)| std::fs::read_to_string(path).ok()).collect()
+}

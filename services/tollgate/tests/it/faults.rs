@@ -1,0 +1,228 @@
+//! The ledger under faults: processes of a split deployment are killed while calls run.
+//!
+//! What is compared is what clients saw, what raw records say, and what rollups say.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+use testkit::wait_until;
+
+use crate::installation::{Admin, Installation, agent};
+
+/// Calls a key may make in the quota test.
+const QUOTA: u64 = 3_000;
+/// Kills in the ledger test.
+const KILLS: usize = 50;
+/// Threads that call.
+const CALLERS: usize = 4;
+/// Within which everything that was spooled is counted once all processes run again.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What clients know of their calls.
+#[derive(Default)]
+struct Seen {
+    started: AtomicU64,
+    /// Status by request id of every answer that was read to its end.
+    completed: Mutex<HashMap<String, u16>>,
+    stop: AtomicBool,
+}
+
+impl Seen {
+    fn accepted(&self) -> u64 {
+        self.completed.lock().values().filter(|status| **status == 200).count() as u64
+    }
+}
+
+/// Calls round the gateways until told to stop.
+fn callers(urls: &[String], key: &str, seen: &Arc<Seen>) -> Vec<JoinHandle<()>> {
+    let caller = |at: usize| {
+        let (urls, key, seen) = (urls.to_vec(), key.to_owned(), Arc::clone(seen));
+        std::thread::spawn(move || {
+            let agent = agent();
+            for turn in at.. {
+                if seen.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                seen.started.fetch_add(1, Ordering::Relaxed);
+                let Ok(mut answer) = agent.get(&urls[turn % urls.len()]).header("x-api-key", &key).call()
+                else {
+                    continue;
+                };
+                let id = answer
+                    .headers()
+                    .get("x-amzn-requestid")
+                    .and_then(|id| id.to_str().ok())
+                    .map(str::to_owned);
+                if answer.body_mut().read_to_vec().is_ok()
+                    && let Some(id) = id
+                {
+                    seen.completed.lock().insert(id, answer.status().as_u16());
+                }
+            }
+        })
+    };
+    (0..CALLERS).map(caller).collect()
+}
+
+/// A mock method that needs a key: the calls measure Tollgate alone.
+const DOCUMENT: &str = r#"
+openapi: 3.0.3
+info: { title: Mock, version: '1' }
+paths:
+  /mock:
+    get:
+      responses: { '200': { description: Always. } }
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates: { application/json: '{"statusCode": 200}' }
+        responses: { default: { statusCode: '200' } }
+"#;
+
+struct Bench {
+    installation: Installation,
+    admin: Admin,
+    urls: Vec<String>,
+    key_id: String,
+    key: String,
+    pids: HashMap<String, u64>,
+}
+
+impl Bench {
+    fn new(quota: Value) -> Self {
+        let installation = Installation::split().unwrap();
+        let admin = Admin::new(installation.text("/graphql"), installation.text("/token"));
+        let import = json!({ "name": "Mock", "document": DOCUMENT, "upstreamUrl": "http://127.0.0.1:9", "stage": "live" });
+        let api = admin.mutate("apiImport", import, "api { id } status")["api"]["id"].clone();
+        let plan = json!({ "name": "faults", "quota": quota, "stages": [{ "apiId": api, "stage": "live" }] });
+        let plan = admin.mutate("usagePlanCreate", plan, "usagePlan { id }")["usagePlan"]["id"].clone();
+        let key = admin.mutate(
+            "apiKeyCreate",
+            json!({ "name": "faults", "usagePlanIds": [plan] }),
+            "apiKey { id } value",
+        );
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let urls = installation
+            .gateways()
+            .iter()
+            .map(|gateway| format!("{gateway}/_api/{}/live/mock", api.as_str().unwrap()))
+            .collect();
+        let mut pids = HashMap::new();
+        for gateway in installation.line["gateways"].as_array().unwrap() {
+            pids.insert(text(&gateway["name"]), gateway["pid"].as_u64().unwrap());
+        }
+        pids.insert("metering".into(), installation.line["pids"]["metering"].as_u64().unwrap());
+        pids.insert("clickhouse".into(), installation.line["clickhouse"]["pid"].as_u64().unwrap());
+        Self { admin, urls, key_id: text(&key["apiKey"]["id"]), key: text(&key["value"]), pids, installation }
+    }
+
+    /// Kills a process as a crash would and starts it again.
+    fn kill_and_restart(&mut self, name: &str) {
+        let killed =
+            std::process::Command::new("kill").args(["-9", &self.pids[name].to_string()]).status().unwrap();
+        assert!(killed.success(), "{name} was not there to be killed");
+        let mut pid = None;
+        let restarted = wait_until(Duration::from_secs(30), || {
+            pid = self.installation.restart(name).ok();
+            pid.is_some()
+        });
+        assert!(restarted, "{name} did not start again: {:?}", self.installation.restart(name));
+        self.pids.insert(name.to_owned(), pid.unwrap());
+    }
+
+    /// Rows of a query on the ClickHouse engine.
+    fn clickhouse(&self, query: &str) -> Vec<Value> {
+        let url = format!("{}/?database=tollgate", self.installation.text("/clickhouse/url"));
+        let mut answer = agent().post(url).send(format!("{query} FORMAT JSONEachRow")).unwrap();
+        let text = answer.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+        assert_eq!(answer.status(), 200, "{text}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Calls and quota units by the rollups.
+    fn rollup(&self) -> (u64, u64) {
+        let now = common::Clock::System.now();
+        let range = json!({ "from": now - chrono::TimeDelta::hours(2), "to": now + chrono::TimeDelta::minutes(1), "key": self.key_id });
+        let query = "query($from: DateTime!, $to: DateTime!, $key: ID!) {
+            usage(from: $from, to: $to, filter: { key: [$key] }) { rows { requests quotaUnits } }
+        }";
+        let rows = self.admin.data(query, range);
+        let sum = |field: &str| -> u64 {
+            rows["usage"]["rows"].as_array().unwrap().iter().filter_map(|row| row[field].as_u64()).sum()
+        };
+        (sum("requests"), sum("quotaUnits"))
+    }
+
+    /// Units settled and units in open leases.
+    fn settled(&self) -> (u64, u64) {
+        let query = "query($key: ID!) { quotaStatus(key: $key) { settled leased } }";
+        let status = &self.admin.data(query, json!({ "key": self.key_id }))["quotaStatus"][0];
+        (status["settled"].as_u64().unwrap(), status["leased"].as_u64().unwrap())
+    }
+}
+
+#[test]
+fn a_quota_holds_while_gateways_are_killed() {
+    let mut bench = Bench::new(json!({ "limit": QUOTA, "period": "MONTH" }));
+    let seen = Arc::<Seen>::default();
+    let callers = callers(&bench.urls, &bench.key, &seen);
+    for turn in 0..8 {
+        let before = seen.accepted();
+        wait_until(Duration::from_secs(2), || seen.accepted() > before + 20);
+        bench.kill_and_restart(if turn % 2 == 0 { "gateway-1" } else { "gateway-2" });
+    }
+    // Every unit ends up used or known to be spent: nothing stays in a lease that nobody states.
+    let used_up = wait_until(SETTLED_WITHIN, || bench.settled().0 == QUOTA);
+    seen.stop.store(true, Ordering::Relaxed);
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+
+    let (settled, leased) = bench.settled();
+    assert!(used_up, "settled {settled}, leased {leased} of {QUOTA}; clients saw {}", seen.accepted());
+    assert!(seen.accepted() <= QUOTA, "{} calls were accepted", seen.accepted());
+    let equal = wait_until(SETTLED_WITHIN, || bench.rollup().1 == settled);
+    assert!(equal, "records say {} units, leases {settled}", bench.rollup().1);
+}
+
+#[test]
+fn every_call_is_counted_exactly_once_through_fifty_kills() {
+    let seed: u64 = rand::rng().random();
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut bench = Bench::new(json!({ "limit": 100_000_000, "period": "MONTH" }));
+    let seen = Arc::<Seen>::default();
+    let callers = callers(&bench.urls, &bench.key, &seen);
+    for _ in 0..KILLS {
+        let before = seen.completed.lock().len();
+        let calls = random.random_range(1..200);
+        wait_until(Duration::from_millis(500), || seen.completed.lock().len() > before + calls);
+        let name = ["gateway-1", "gateway-2", "metering", "clickhouse"][random.random_range(0..4)];
+        bench.kill_and_restart(name);
+    }
+    seen.stop.store(true, Ordering::Relaxed);
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+
+    let completed = seen.completed.lock().clone();
+    let started = seen.started.load(Ordering::Relaxed);
+    let raw = "SELECT request_id, toString(count()) AS times FROM usage_records GROUP BY request_id";
+    let mut rows = Vec::new();
+    let all_there = wait_until(SETTLED_WITHIN, || {
+        rows = bench.clickhouse(raw);
+        let known: HashSet<_> = rows.iter().filter_map(|row| row["request_id"].as_str()).collect();
+        completed.keys().all(|id| known.contains(id.as_str())) && bench.rollup().0 == rows.len() as u64
+    });
+    let counted = rows.len() as u64;
+    let doubled: Vec<_> = rows.iter().filter(|row| row["times"] != "1").collect();
+    assert!(doubled.is_empty(), "seed {seed}: counted more than once: {doubled:?}");
+    assert!(
+        all_there,
+        "seed {seed}: {} completed, {counted} raw records, {} in rollups, {started} started",
+        completed.len(),
+        bench.rollup().0
+    );
+    assert!(completed.len() as u64 <= counted && counted <= started, "seed {seed}: {counted} of {started}");
+}

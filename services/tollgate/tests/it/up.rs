@@ -1,0 +1,203 @@
+//! `tollgate up` from outside: what it prints, keeps and refuses.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::wait_until;
+
+use crate::installation::{Admin, Installation, TOLLGATE, agent, call};
+
+/// Every key that scripts may rely on.
+const KEYS: [&str; 24] = [
+    "/version",
+    "/pid",
+    "/gateway",
+    "/console",
+    "/portal",
+    "/graphql",
+    "/aws",
+    "/invoke_url",
+    "/region",
+    "/account_id",
+    "/tenant",
+    "/user/email",
+    "/user/password",
+    "/portal_user/email",
+    "/portal_user/password",
+    "/token",
+    "/aws_access_key_id",
+    "/aws_secret_access_key",
+    "/mail_inbox",
+    "/sample/api_id",
+    "/sample/stage",
+    "/sample/url",
+    "/sample/api_key",
+    "/sample/curl",
+];
+
+#[test]
+fn the_line_has_every_key_and_its_curl_works_as_pasted() {
+    let up = Installation::up(&[]).unwrap();
+    for key in KEYS {
+        let value = up.line.pointer(key);
+        assert!(
+            value.is_some_and(|value| !value.is_null() && value != ""),
+            "{key} is missing in {:#}",
+            up.line
+        );
+    }
+    let output =
+        Command::new("sh").args(["-c", &format!("{} -sSf", up.text("/sample/curl"))]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let pasted = String::from_utf8(output.stdout).unwrap();
+    assert!(pasted.contains("high_celsius"), "{pasted}");
+}
+
+#[test]
+fn the_sample_backend_cannot_be_reached_around_the_gateway() {
+    let up = Installation::up(&[]).unwrap();
+    let admin = Admin::new(up.text("/graphql"), up.text("/token"));
+    let api = admin
+        .data("query($id: ID!) { api(id: $id) { document } }", json!({ "id": up.text("/sample/api_id") }));
+    let backend = api["api"]["document"]["upstream"]["url"].as_str().unwrap();
+    assert_eq!(call(&agent(), &format!("{backend}/stations"), None).status, 403);
+}
+
+#[test]
+fn a_second_start_finds_everything_as_it_was() {
+    let first = Installation::up(&[]).unwrap();
+    let sample = format!("{}/stations", first.text("/sample/url"));
+    let key = first.text("/sample/api_key").to_owned();
+    for _ in 0..5 {
+        assert_eq!(call(&agent(), &sample, Some(&key)).status, 200);
+    }
+    let before = first.line.clone();
+    let directory = first.stop().unwrap();
+
+    let second = Installation::up_in(directory, &[]).unwrap();
+    for same in
+        ["/account_id", "/tenant", "/user", "/portal_user", "/token", "/aws_access_key_id", "/sample/api_key"]
+    {
+        assert_eq!(second.line.pointer(same), before.pointer(same), "{same}");
+    }
+    assert_eq!(second.text("/sample/api_id"), before["sample"]["api_id"]);
+    let sample = format!("{}/stations", second.text("/sample/url"));
+    assert_eq!(call(&agent(), &sample, Some(&key)).status, 200);
+    let all_counted = wait_until(Duration::from_secs(2), || requests(&second) == 6);
+    assert!(all_counted, "{} of 6 calls are counted", requests(&second));
+}
+
+#[test]
+fn a_call_is_in_usage_answers_within_two_seconds() {
+    let up = Installation::up(&[]).unwrap();
+    let sample = format!("{}/stations", up.text("/sample/url"));
+    assert_eq!(call(&agent(), &sample, Some(up.text("/sample/api_key"))).status, 200);
+    assert!(wait_until(Duration::from_secs(2), || requests(&up) == 1));
+}
+
+#[test]
+fn a_manual_clock_moves_quota_periods() {
+    let up = Installation::up(&["--clock", "manual"]).unwrap();
+    let set = |now: &str| {
+        let answer = agent()
+            .post(format!("{}/_test/clock", up.text("/console")))
+            .send_json(json!({ "now": now }))
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+    };
+    set("2027-03-10T12:00:00Z");
+    let admin = Admin::new(up.text("/graphql"), up.text("/token"));
+    let plan = json!({
+        "name": "daily",
+        "quota": { "limit": 2, "period": "DAY" },
+        "stages": [{ "apiId": up.text("/sample/api_id"), "stage": up.text("/sample/stage") }],
+    });
+    let plan = admin.mutate("usagePlanCreate", plan, "usagePlan { id }")["usagePlan"]["id"].clone();
+    let key = json!({ "name": "daily", "usagePlanIds": [plan] });
+    let value = admin.mutate("apiKeyCreate", key, "value")["value"].as_str().unwrap().to_owned();
+    let sample = format!("{}/stations", up.text("/sample/url"));
+    let statuses = |count: usize| -> Vec<u16> {
+        (0..count).map(|_| call(&agent(), &sample, Some(&value)).status).collect()
+    };
+    assert_eq!(statuses(3), [200, 200, 429]);
+    set("2027-03-10T23:59:59Z");
+    assert_eq!(statuses(1), [429]);
+    set("2027-03-11T00:00:00Z");
+    assert_eq!(statuses(3), [200, 200, 429]);
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line_and_harms_nothing() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let refused = refused(&["--gateway-port", &port, "--data-dir", data.to_str().unwrap()]);
+    assert!(refused.contains(&port) && refused.contains("--gateway-port"), "{refused}");
+    assert!(!data.exists(), "nothing is made before the ports are held");
+}
+
+#[test]
+fn an_unwritable_directory_is_one_clear_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    // A directory below a file cannot be made by anybody, root included.
+    let refused = refused(&["--data-dir", file.join("data").to_str().unwrap()]);
+    assert!(refused.contains("data directory"), "{refused}");
+}
+
+#[test]
+fn a_directory_of_a_newer_version_is_one_clear_line_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let secrets = json!({ "format": 1000, "vault_keys": [], "service_token": "" }).to_string();
+    fs::write(data.join("secrets.json"), &secrets).unwrap();
+    let refused = refused(&["--data-dir", data.to_str().unwrap()]);
+    assert!(refused.contains("newer version"), "{refused}");
+    assert_eq!(fs::read_to_string(data.join("secrets.json")).unwrap(), secrets);
+}
+
+#[test]
+fn a_directory_in_use_is_one_clear_line() {
+    let up = Installation::up(&[]).unwrap();
+    let refused = refused(&["--data-dir", up.data_dir().to_str().unwrap()]);
+    assert!(refused.contains("in use"), "{refused}");
+}
+
+#[test]
+fn secrets_are_readable_by_their_owner_alone() {
+    let up = Installation::up(&[]).unwrap();
+    for name in ["secrets.json", "demo.json"] {
+        let mode = fs::metadata(up.data_dir().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
+    }
+}
+
+/// Calls to the sample API that usage answers count.
+fn requests(installation: &Installation) -> u64 {
+    let admin = Admin::new(installation.text("/graphql"), installation.text("/token"));
+    let now = common::Clock::System.now();
+    let range =
+        json!({ "from": now - chrono::TimeDelta::hours(1), "to": now + chrono::TimeDelta::minutes(1) });
+    let query =
+        "query($from: DateTime!, $to: DateTime!) { usage(from: $from, to: $to) { rows { requests } } }";
+    let usage = admin.data(query, range);
+    usage["usage"]["rows"].as_array().unwrap().iter().filter_map(|row| row["requests"].as_u64()).sum()
+}
+
+/// Standard error of an `up` that must end with exit code 1 and one line.
+fn refused(options: &[&str]) -> String {
+    let ports = ["--gateway-port", "0", "--console-port", "0", "--portal-port", "0"];
+    let ports = ports.chunks(2).filter(|pair| !options.contains(&pair[0])).flatten();
+    let output = Command::new(TOLLGATE).arg("up").args(ports).args(options).output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert_eq!(words.trim_end().lines().count(), 1, "{words}");
+    words
+}
