@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::server::Limits;
+use crate::spool::RunConfig;
 use crate::upstream::UpstreamConfig;
 
 /// The configuration of a gateway.
@@ -24,6 +25,10 @@ pub struct Config {
     pub stale_after_seconds: u64,
     /// Seconds that calls in flight are given at the end.
     pub drain_seconds: u64,
+    /// Milliseconds a call waits for a quota lease before its plan's rule for degraded mode decides.
+    pub lease_wait_ms: u64,
+    /// Sizes and bounds of the spool; its number of workers is set by `workers`.
+    pub spool: RunConfig,
     /// Bounds of client connections.
     pub limits: Limits,
     /// Connections to upstreams.
@@ -39,6 +44,8 @@ impl Default for Config {
             host_suffixes: Vec::new(),
             stale_after_seconds: 24 * 60 * 60,
             drain_seconds: 30,
+            lease_wait_ms: 2_000,
+            spool: RunConfig::default(),
             limits: Limits::default(),
             upstream: UpstreamConfig::default(),
         }

@@ -90,6 +90,11 @@ impl Refusal {
         self
     }
 
+    /// Says when to try again, if that is known. Rounded up: whoever waits as told is not refused again.
+    pub(crate) fn retry_after_us(self, micros: i64) -> Self {
+        if micros > 0 { self.retry_after(crate::ratelimit_headers::seconds(micros)) } else { self }
+    }
+
     /// Whose doing it is; the label of failure metrics.
     pub(crate) const fn fault(&self) -> Fault {
         match self.reason {

@@ -9,11 +9,13 @@ use std::time::Duration;
 use common::Clock;
 use common::id::GatewayId;
 use contracts::apis::FollowStages;
-use contracts::metering::FollowAccess;
-use contracts::stream::{Changes, Follow};
+use contracts::metering::{AccessEntry, FollowAccess};
+use contracts::stream::{Change, Changes, Follow};
 use contracts::{Call, Client, Ctx, Role};
 use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
 
+use crate::accounting::News;
 use crate::snapshot::{Store, Writer};
 use crate::status::{Owner, Status};
 
@@ -30,6 +32,8 @@ pub(crate) struct Follower {
     pub(crate) status: Arc<Status>,
     pub(crate) writer: Arc<Mutex<Writer>>,
     pub(crate) store: Arc<Store>,
+    /// Tells the desk which keys and plans changed.
+    pub(crate) news: UnboundedSender<News>,
 }
 
 impl Follower {
@@ -66,7 +70,12 @@ impl Follower {
                 continue;
             }
             if !changes.changes.is_empty() || changes.revision != applied {
+                let news: Vec<_> = changes.changes.iter().filter_map(what_changed).collect();
                 self.writer.lock().apply_access(changes.changes, changes.revision);
+                for changed in news {
+                    // Fails only when the gateway ends.
+                    let _ = self.news.send(changed);
+                }
                 if !changes.more {
                     let live = self.writer.lock().live().clone();
                     self.store.save_access(live).await;
@@ -98,4 +107,12 @@ impl Follower {
             }
         }
     }
+}
+
+fn what_changed(change: &Change<AccessEntry>) -> Option<News> {
+    if let Some(key) = change.key.strip_prefix("key/") {
+        return Some(News::Changed(Some(key.parse().ok()?), None));
+    }
+    let plan = change.key.strip_prefix("usage_plan/")?;
+    Some(News::Changed(None, Some(plan.parse().ok()?)))
 }

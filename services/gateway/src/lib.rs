@@ -6,7 +6,9 @@
 pub mod admission;
 pub mod spool;
 
+mod accounting;
 mod answer;
+mod buckets;
 mod config;
 mod cors;
 mod errors;
@@ -16,6 +18,7 @@ mod integrations;
 mod metrics;
 mod ops;
 mod phases;
+mod ratelimit_headers;
 mod run;
 mod server;
 mod snapshot;

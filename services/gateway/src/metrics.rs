@@ -48,6 +48,11 @@ impl WorkerMetrics {
         }
     }
 
+    /// A call was refused before it had a record.
+    pub(crate) fn call_refused(&self, reason: Reason) {
+        self.call_ended(503, reason);
+    }
+
     pub(crate) fn malformed(&self) {
         add(&self.malformed);
     }

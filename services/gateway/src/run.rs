@@ -17,18 +17,22 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::accounting::Books;
 use crate::config::Config;
 use crate::follow::Follower;
 use crate::hosts::HostNames;
 use crate::server::serve;
 use crate::snapshot::{Store, Writer};
+use crate::spool::{Disk, RunConfig};
 use crate::status::Status;
 use crate::upstream::UpstreamShared;
 use crate::worker::{Worker, WorkerParts};
 
 /// Waiting connections per listener.
 const BACKLOG: i32 = 1024;
-/// How often a worker looks after its idle upstream connections.
+/// How often a worker looks after its batches.
+const TICK: Duration = Duration::from_millis(50);
+/// How often it looks after its idle upstream connections.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// What a gateway needs from its process.
@@ -50,6 +54,7 @@ pub struct Handle {
     serving: JoinHandle<std::io::Result<()>>,
     drain: watch::Sender<bool>,
     followers: Vec<JoinHandle<()>>,
+    books: Books,
 }
 
 impl Handle {
@@ -77,14 +82,15 @@ impl Handle {
         for follower in &self.followers {
             follower.abort();
         }
-        self.serving.await.map_err(Error::internal)?.map_err(Error::internal)
+        self.serving.await.map_err(Error::internal)?.map_err(Error::internal)?;
+        self.books.close().await
     }
 }
 
 /// Starts a gateway on the current runtime. It serves at once what it has on disk.
 pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
-    std::fs::create_dir_all(&config.data_dir).map_err(|error| unusable(&config.data_dir, &error))?;
-    let gateway = identity(&config.data_dir, &deps.clock)?;
+    std::fs::create_dir_all(&config.data_dir)
+        .map_err(|error| unusable(&config.data_dir, &error))?;
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(Error::internal)?;
 
@@ -106,6 +112,19 @@ pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
         status.metering.restored();
     }
     let live = writer.published();
+    let workers = match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let spool = RunConfig { workers: u32::try_from(workers).unwrap_or(u32::MAX), ..config.spool };
+    let (books, ports) = Books::open(
+        Disk::Files(config.data_dir.join("spool")),
+        spool,
+        deps.client.clone(),
+        deps.clock.clone(),
+        Arc::clone(&status),
+    )?;
+    let gateway = books.run.gateway();
     let follower = Follower {
         client: deps.client,
         clock: deps.clock.clone(),
@@ -113,6 +132,7 @@ pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
         status: Arc::clone(&status),
         writer: Arc::new(Mutex::new(writer)),
         store,
+        news: books.news.clone(),
     };
     let followers = vec![tokio::spawn(follower.clone().stages()), tokio::spawn(follower.access())];
 
@@ -125,26 +145,31 @@ pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
         hosts: Arc::new(HostNames::new(&config.host_suffixes)),
         status: Arc::clone(&status),
         live,
+        run: Arc::clone(&books.run),
+        accounts: Arc::clone(&books.accounts),
+        ask: books.ask.clone(),
+        unrecorded: status.unrecorded(),
+        buckets: Arc::default(),
+        lease_wait: Duration::from_millis(config.lease_wait_ms),
+        ports: Arc::new(Mutex::new(ports)),
     };
     let factory = move || {
         let (parts, draining) = (parts.clone(), draining.clone());
         fn_factory(move || {
-            let worker = Rc::new(Worker::new(&parts));
-            actix_rt::spawn(watch_drain(Rc::clone(&worker), draining.clone()));
-            actix_rt::spawn(sweep(Rc::clone(&worker)));
-            let service = fn_service(move |io: TcpStream| {
-                let worker = Rc::clone(&worker);
-                async move {
-                    serve(io, worker).await;
-                    Ok::<_, ()>(())
-                }
+            let worker = Worker::new(&parts).map(Rc::new).ok_or(());
+            let service = worker.map(|worker| {
+                actix_rt::spawn(watch_drain(Rc::clone(&worker), draining.clone()));
+                actix_rt::spawn(tend(Rc::clone(&worker)));
+                fn_service(move |io: TcpStream| {
+                    let worker = Rc::clone(&worker);
+                    async move {
+                        serve(io, worker).await;
+                        Ok::<_, ()>(())
+                    }
+                })
             });
-            std::future::ready(Ok::<_, ()>(service))
+            std::future::ready(service)
         })
-    };
-    let workers = match config.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
     };
     let server = Server::build()
         .workers(workers)
@@ -156,7 +181,7 @@ pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
     let handle = server.handle();
     let serving = tokio::spawn(server);
     tracing::info!(%address, %gateway, workers, "gateway started");
-    Ok(Handle { address, gateway, status, server: handle, serving, drain, followers })
+    Ok(Handle { address, gateway, status, server: handle, serving, drain, followers, books })
 }
 
 async fn watch_drain(worker: Rc<Worker>, mut draining: watch::Receiver<bool>) {
@@ -166,28 +191,20 @@ async fn watch_drain(worker: Rc<Worker>, mut draining: watch::Receiver<bool>) {
     }
 }
 
-async fn sweep(worker: Rc<Worker>) {
-    let mut ticks = tokio::time::interval(SWEEP);
+/// Does what is due on a worker beside its calls.
+async fn tend(worker: Rc<Worker>) {
+    let began = common::clock::monotonic();
+    let mut ticks = tokio::time::interval(TICK);
+    let mut swept = Duration::ZERO;
     loop {
         ticks.tick().await;
-        worker.client.sweep();
-    }
-}
-
-/// The identity in the data directory, made at the first start.
-fn identity(data_dir: &Path, clock: &Clock) -> Result<GatewayId> {
-    let path = data_dir.join("gateway-id");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => text
-            .trim()
-            .parse()
-            .map_err(|error| Error::internal(format!("{} is damaged: {error}", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let gateway = GatewayId::new(clock.now());
-            std::fs::write(&path, format!("{gateway}\n")).map_err(|error| unusable(data_dir, &error))?;
-            Ok(gateway)
+        let now = began.elapsed();
+        worker.ledger.tick(i64::try_from(now.as_micros()).unwrap_or(i64::MAX));
+        if now - swept >= SWEEP {
+            swept = now;
+            worker.client.sweep();
+            worker.buckets.sweep(worker.clock.micros());
         }
-        Err(error) => Err(unusable(data_dir, &error)),
     }
 }
 

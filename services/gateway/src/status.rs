@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::admission::Unrecorded;
 use crate::answer::Answer;
 use crate::metrics::{self, WorkerMetrics};
 use crate::snapshot::Live;
@@ -30,7 +31,11 @@ pub(crate) struct Status {
     pub(crate) apis: Owner,
     pub(crate) metering: Owner,
     workers: Mutex<Vec<Arc<WorkerMetrics>>>,
+    unrecorded: Arc<Unrecorded>,
     draining: AtomicBool,
+    /// An operator gave this gateway up.
+    ended: AtomicBool,
+    spool_fault: Mutex<Option<String>>,
 }
 
 impl Owner {
@@ -52,7 +57,10 @@ impl Status {
             apis: Owner::new("apis"),
             metering: Owner::new("metering"),
             workers: Mutex::default(),
+            unrecorded: Arc::default(),
             draining: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            spool_fault: Mutex::new(None),
         }
     }
 
@@ -82,11 +90,36 @@ impl Status {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// This run was ended by an operator: it gets no more leases.
+    pub(crate) fn set_ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// The spool's disk refuses.
+    pub(crate) fn spool_failed(&self, error: &crate::spool::Error) {
+        let text = error.to_string();
+        let mut fault = self.spool_fault.lock();
+        if fault.as_ref() != Some(&text) {
+            tracing::error!(%error, "spool fails");
+            *fault = Some(text);
+        }
+    }
+
+    /// The spool's disk works (again).
+    pub(crate) fn spool_works(&self) {
+        *self.spool_fault.lock() = None;
+    }
+
     /// Counters for a new worker.
     pub(crate) fn add_worker(&self) -> Arc<WorkerMetrics> {
         let metrics = Arc::new(WorkerMetrics::default());
         self.workers.lock().push(Arc::clone(&metrics));
         metrics
+    }
+
+    /// Counts of calls that left no record because the disk bound was reached.
+    pub(crate) fn unrecorded(&self) -> Arc<Unrecorded> {
+        Arc::clone(&self.unrecorded)
     }
 
     /// Reasons against sending calls here; none when it is ready.
@@ -100,6 +133,12 @@ impl Status {
         }
         if self.is_stale() {
             reasons.push("configuration too old".to_owned());
+        }
+        if self.ended.load(Ordering::Relaxed) {
+            reasons.push("this run was ended by an operator: restart the gateway".to_owned());
+        }
+        if let Some(fault) = self.spool_fault.lock().as_ref() {
+            reasons.push(format!("spool: {fault}"));
         }
         if self.draining.load(Ordering::Relaxed) {
             reasons.push("draining".to_owned());
@@ -134,6 +173,15 @@ impl Status {
         let mut out = String::new();
         metrics::render(&self.workers.lock(), &mut out);
         let (stages, keys) = live.sizes();
+        let unrecorded = [
+            ("tollgate_gateway_unrecorded_refusals_total", "Refusals beyond the disk bound.", &self.unrecorded.refused),
+            ("tollgate_gateway_unrecorded_calls_total", "Calls served beyond the disk bound.", &self.unrecorded.served),
+        ];
+        for (name, help, counter) in unrecorded {
+            metrics::header(&mut out, name, "counter", help);
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "{name} {}", counter.load(Ordering::Relaxed));
+        }
         let gauges = [
             ("tollgate_gateway_stages", "Stages served.", stages as u64),
             ("tollgate_gateway_key_values", "Values of keys held.", keys as u64),

@@ -11,13 +11,18 @@ use actix_http::ServiceConfig;
 use arc_swap::ArcSwap;
 use common::Clock;
 use common::id::RequestId;
+use parking_lot::Mutex;
 use rand::RngCore as _;
+use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
+use crate::admission::{Account, Accounts, Ledger, Unrecorded};
+use crate::buckets::{Buckets, SharedBuckets};
 use crate::hosts::HostNames;
 use crate::metrics::WorkerMetrics;
 use crate::server::{Drain, Limits};
 use crate::snapshot::Live;
+use crate::spool::{Port, Run};
 use crate::status::Status;
 use crate::upstream::{Client, UpstreamConfig, UpstreamShared};
 
@@ -28,6 +33,9 @@ pub(crate) struct Worker {
     pub(crate) http: ServiceConfig,
     pub(crate) drain: Drain,
     pub(crate) client: Client,
+    pub(crate) ledger: Ledger,
+    pub(crate) buckets: Buckets,
+    pub(crate) lease_wait: Duration,
     pub(crate) hosts: Arc<HostNames>,
     pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) status: Arc<Status>,
@@ -48,12 +56,32 @@ pub(crate) struct WorkerParts {
     pub(crate) hosts: Arc<HostNames>,
     pub(crate) status: Arc<Status>,
     pub(crate) live: Arc<ArcSwap<Live>>,
+    pub(crate) run: Arc<Run>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) ask: UnboundedSender<Arc<Account>>,
+    pub(crate) unrecorded: Arc<Unrecorded>,
+    pub(crate) buckets: Arc<SharedBuckets>,
+    pub(crate) lease_wait: Duration,
+    /// One port per worker; each takes one.
+    pub(crate) ports: Arc<Mutex<Vec<Port>>>,
 }
 
 impl Worker {
-    /// A worker for the current thread.
-    pub(crate) fn new(parts: &WorkerParts) -> Self {
-        Self {
+    /// A worker for the current thread; none when there are no more ports.
+    pub(crate) fn new(parts: &WorkerParts) -> Option<Self> {
+        let port = parts.ports.lock().pop()?;
+        let ledger = Ledger::new(
+            &parts.run,
+            port,
+            Arc::clone(&parts.accounts),
+            parts.ask.clone(),
+            Arc::clone(&parts.unrecorded),
+            parts.clock.clone(),
+        )?;
+        Some(Self {
+            ledger,
+            buckets: Buckets::new(Arc::clone(&parts.buckets)),
+            lease_wait: parts.lease_wait,
             clock: parts.clock.clone(),
             limits: parts.limits.clone(),
             http: ServiceConfig::default(),
@@ -66,7 +94,7 @@ impl Worker {
             seen: RefCell::new(Rc::new(parts.live.load_full())),
             live: Arc::clone(&parts.live),
             scratch: RefCell::default(),
-        }
+        })
     }
 
     /// The configuration in force; a request keeps the one it began with.
@@ -97,6 +125,15 @@ impl Worker {
     /// Takes the buffer back for the next request.
     pub(crate) fn return_scratch(&self, scratch: Vec<u8>) {
         *self.scratch.borrow_mut() = scratch;
+    }
+}
+
+impl Drop for Worker {
+    /// Hands the last records over. One that still waits for a batch file stays in its slot for the next run.
+    fn drop(&mut self) {
+        if !self.ledger.close() {
+            tracing::warn!("records are left for the next run");
+        }
     }
 }
 

@@ -163,6 +163,6 @@ async fn answer(
         // Answered before the body was read: what is left of it would be taken for the next request.
         outbound.close_after();
     }
-    relay::write_head(cx, route, meta, source, outbound);
+    relay::write_head(cx, route, record, meta, source, outbound);
     relay::body(source, outbound, record, meta.status, cx.worker.stall).await
 }

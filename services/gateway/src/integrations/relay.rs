@@ -43,6 +43,7 @@ pub(super) async fn head(
 pub(super) fn write_head(
     cx: &Cx<'_>,
     route: &Route<'_>,
+    record: &CallRecord<'_>,
     meta: Meta,
     source: &Source<'_>,
     outbound: &mut Outbound<'_>,
@@ -70,6 +71,7 @@ pub(super) fn write_head(
     {
         policy.each_header(cx.origin(), |name, value| outbound.header(name, value));
     }
+    record.limits.get().each_header(|name, value| outbound.header(name, value));
     let length = match meta.framing {
         Framing::Length(_) => meta.announced_length,
         Framing::Chunked | Framing::Close => None,

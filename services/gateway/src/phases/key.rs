@@ -14,14 +14,14 @@ pub(crate) const KEY_HEADER: &str = "x-api-key";
 /// Longer values are no keys (128 in API Gateway); they are not worth hashing.
 const LONGEST_KEY: usize = 512;
 
-/// The usage plan by which the call's key opens the stage; none for methods that need no key. An unknown key and one of
+/// The usage plan by which the call's key opens the stage, and the key; none for methods that need no key. An unknown key and one of
 /// another tenant look alike.
 pub(crate) fn identify<'a>(
     cx: &Cx<'_>,
     live: &'a Live,
     route: &Route<'_>,
     record: &CallRecord<'_>,
-) -> Step<Option<&'a Plan>> {
+) -> Step<Option<(&'a Plan, Subject)>> {
     if !route.method.key_required {
         return ControlFlow::Continue(None);
     }
@@ -34,21 +34,23 @@ pub(crate) fn identify<'a>(
     let Some(key) = live.key(KeyHash::of(value), route.stage.tenant) else {
         return refuse(Reason::KeyUnknown);
     };
-    let mut subject = Subject { key: Some(key.key), subscription: key.subscription(), ..Subject::default() };
-    record.subject.set(subject);
+    let mut subject =
+        Subject { key: Some(key.key), subscription: key.subscription(), ..Subject::default() };
+    let grant = live.grant(key);
+    subject.plan = grant.and_then(|grant| grant.sold_plan);
+    let plan = grant.and_then(|grant| live.plan_for(grant, route.stage));
+    subject.usage_plan = plan.map(|plan| plan.id);
+    record.identify(&subject);
     if !key.enabled {
         return refuse(Reason::KeyDisabled);
     }
     if key.is_expired(cx.started_at) {
         return refuse(Reason::KeyExpired);
     }
-    let Some(grant) = live.grant(key) else { return refuse(Reason::PlanLacksRoute) };
-    subject.plan = grant.sold_plan;
-    record.subject.set(subject);
-    let Some(plan) = live.plan_for(grant, route.stage) else { return refuse(Reason::PlanLacksRoute) };
-    subject.usage_plan = Some(plan.id);
-    record.subject.set(subject);
-    ControlFlow::Continue(Some(plan))
+    match plan {
+        Some(plan) => ControlFlow::Continue(Some((plan, subject))),
+        None => refuse(Reason::PlanLacksRoute),
+    }
 }
 
 fn refuse<T>(reason: Reason) -> Step<T> {

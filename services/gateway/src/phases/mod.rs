@@ -3,6 +3,7 @@
 //! match -> preflight -> record opened -> key -> admit (throttle, quota) -> integrate -> respond -> record closed. A phase
 //! answers `Continue` with what the next one needs, or `Break` with the answer to send. Nothing here asks a store.
 
+mod admit;
 mod key;
 mod preflight;
 pub(crate) mod record;
@@ -109,7 +110,16 @@ pub(crate) async fn run(
         Ok(path) => route::find(&cx, stage, path),
         Err(_) => ControlFlow::Break(Refusal::new(Reason::BadRequest).into()),
     };
-    let record = CallRecord::open(&cx);
+    let route = match &found {
+        ControlFlow::Continue(route) => route.method.route.as_str(),
+        ControlFlow::Break(_) => "",
+    };
+    let record = match CallRecord::open(&cx, stage, route) {
+        ControlFlow::Continue(record) => record,
+        ControlFlow::Break(answer) => {
+            return respond::unrecorded(&cx, Some(stage), answer, inbound, outbound).await;
+        }
+    };
     let step = match found {
         ControlFlow::Continue(route) => call(&cx, &live, &route, &record, inbound, outbound).await,
         ControlFlow::Break(answer) => ControlFlow::Break(answer),
@@ -129,7 +139,8 @@ async fn call(
     inbound: &mut Inbound<'_>,
     outbound: &mut Outbound<'_>,
 ) -> Step<Ending> {
-    let _plan = key::identify(cx, live, route, record)?;
+    let account = key::identify(cx, live, route, record)?;
     route::payload_fits(route, inbound)?;
+    admit::admit(cx, route, account, record, inbound).await?;
     integrations::call(cx, route, record, inbound, outbound).await
 }

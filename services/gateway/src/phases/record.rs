@@ -3,45 +3,94 @@
 //! Closed exactly once, before the last byte of the answer is handed to the transport; dropped without having been closed,
 //! the client left.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use contracts::record::{Reason, Subject};
 
-use super::Cx;
+use super::{Cx, Step};
+use crate::admission::{Call, Ended, Opening};
+use crate::errors::Refusal;
+use crate::ratelimit_headers::RateLimits;
+use crate::snapshot::Stage;
 use crate::worker::Worker;
 
 /// A record in the making. Those who feed it and those who close it run side by side, hence the cells.
 pub(crate) struct CallRecord<'a> {
     worker: &'a Worker,
+    call: RefCell<Option<Call>>,
     started: Instant,
-    pub(crate) subject: Cell<Subject>,
+    has_account: Cell<bool>,
+    /// What the client is told about its limits.
+    pub(crate) limits: Cell<RateLimits>,
     /// Payload bytes received from the client.
     pub(crate) bytes_in: Cell<u64>,
-    /// Microseconds until the upstream had answered or failed.
+    /// Microseconds until the upstream had answered or failed; 0 when it was not called.
     pub(crate) upstream_us: Cell<u64>,
-    closed: Cell<bool>,
 }
 
 impl<'a> CallRecord<'a> {
-    pub(crate) fn open(cx: &Cx<'a>) -> Self {
-        cx.worker.metrics.call_begun();
-        Self {
-            worker: cx.worker,
-            started: cx.started,
-            subject: Cell::default(),
-            bytes_in: Cell::new(0),
-            upstream_us: Cell::new(0),
-            closed: Cell::new(false),
+    /// Opens the record of a call to a stage. `route` is the resource path, empty when none matched.
+    pub(crate) fn open(cx: &Cx<'a>, stage: &Stage, route: &str) -> Step<Self> {
+        let opened = cx.worker.ledger.open(&Opening {
+            request_id: cx.id,
+            tenant: stage.tenant,
+            api_id: stage.api,
+            stage: &stage.name,
+            deployment: Some(stage.deployment),
+            method: cx.method(),
+            route,
+            path: cx.path(),
+            client_ip: Some(cx.peer.to_canonical()),
+            started_at: cx.started_at,
+        });
+        match opened {
+            Ok(call) => {
+                cx.worker.metrics.call_begun();
+                Step::Continue(Self {
+                    worker: cx.worker,
+                    call: RefCell::new(Some(call)),
+                    started: cx.started,
+                    has_account: Cell::new(false),
+                    limits: Cell::default(),
+                    bytes_in: Cell::new(0),
+                    upstream_us: Cell::new(0),
+                })
+            }
+            Err(refused) => {
+                cx.worker.metrics.call_refused(refused.reason);
+                Step::Break(Refusal::new(refused.reason).retry_after_us(refused.retry_after_us).into())
+            }
         }
+    }
+
+    /// Says on whose account the call runs.
+    pub(crate) fn identify(&self, subject: &Subject) {
+        self.has_account.set(subject.usage_plan.is_some());
+        if let Some(call) = self.call.borrow_mut().as_mut() {
+            call.identify(subject);
+        }
+    }
+
+    /// Takes the call out to admit it; [`CallRecord::put`] brings it back. Dropped in between, it is recorded as left.
+    pub(super) fn take(&self) -> Option<Call> {
+        self.call.borrow_mut().take()
+    }
+
+    pub(super) fn put(&self, call: Call) {
+        *self.call.borrow_mut() = Some(call);
     }
 
     /// Writes the record. A call is closed once; what follows does not change what it counts for.
     pub(crate) fn close(&self, status: u16, reason: Reason, bytes_out: u64) {
-        if self.closed.replace(true) {
-            return;
-        }
-        let _ = (self.started, bytes_out);
+        let Some(call) = self.take() else { return };
+        let mut ended = Ended::new(status, reason);
+        ended.latency_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        ended.upstream_us = self.upstream_us.get();
+        ended.bytes_in = self.bytes_in.get();
+        ended.bytes_out = bytes_out;
+        ended.billable_units = u64::from(self.has_account.get() && reason == Reason::Ok && status < 400);
+        call.finish(ended);
         self.worker.metrics.call_ended(status, reason);
     }
 }

@@ -3,6 +3,7 @@
 use super::{CallRecord, Cx};
 use crate::answer::Answer;
 use crate::cors::CorsPolicy;
+use crate::ratelimit_headers::RateLimits;
 use crate::server::{Ending, Inbound, Outbound};
 use crate::snapshot::Stage;
 use crate::worker::request_id_text;
@@ -18,7 +19,7 @@ pub(crate) async fn send(
     outbound: &mut Outbound<'_>,
 ) -> Ending {
     let cors = stage.cors.as_ref().map(|policy| (policy, cx.origin()));
-    prepare(cx.id, &answer, cors, inbound, outbound);
+    prepare(cx.id, &answer, cors, Some(record.limits.get()), inbound, outbound);
     record.close(answer.status, answer.reason, outbound.payload_bytes());
     finish(outbound).await
 }
@@ -33,7 +34,7 @@ pub(crate) async fn unrecorded(
 ) -> Ending {
     let is_preflight = answer.headers.iter().any(|(name, _)| name.starts_with("access-control-"));
     let policy = stage.filter(|_| !is_preflight).and_then(|stage| stage.cors.as_ref());
-    prepare(cx.id, &answer, policy.map(|policy| (policy, cx.origin())), inbound, outbound);
+    prepare(cx.id, &answer, policy.map(|policy| (policy, cx.origin())), None, inbound, outbound);
     finish(outbound).await
 }
 
@@ -41,13 +42,14 @@ fn prepare(
     id: RequestId,
     answer: &Answer,
     cors: Option<(&CorsPolicy, Option<&[u8]>)>,
+    limits: Option<RateLimits>,
     inbound: &Inbound<'_>,
     outbound: &mut Outbound<'_>,
 ) {
     if !inbound.rest_is_short() {
         outbound.close_after();
     }
-    write_head(outbound, answer, id, cors);
+    write_head(outbound, answer, id, cors, limits);
     outbound.push(&answer.body);
 }
 
@@ -65,6 +67,7 @@ pub(crate) fn write_head(
     answer: &Answer,
     id: RequestId,
     cors: Option<(&CorsPolicy, Option<&[u8]>)>,
+    limits: Option<RateLimits>,
 ) {
     outbound.status(answer.status);
     outbound.header(b"x-amzn-RequestId", request_id_text(id, &mut [0; 36]));
@@ -80,6 +83,9 @@ pub(crate) fn write_head(
                 outbound.header(name, value);
             }
         });
+    }
+    if let Some(limits) = limits {
+        limits.each_header(|name, value| outbound.header(name, value));
     }
     outbound.end_head(answer.status, Some(answer.body.len() as u64));
 }

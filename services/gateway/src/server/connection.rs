@@ -95,7 +95,7 @@ async fn refuse(worker: &Worker, malformed: Malformed, outbound: &mut Outbound<'
     outbound.expect_response(true, false, false);
     let answer = Answer::from(refusal);
     let id = worker.new_request_id(worker.clock.micros());
-    phases::respond::write_head(outbound, &answer, id, None);
+    phases::respond::write_head(outbound, &answer, id, None, None);
     outbound.push(&answer.body);
     // A client that cannot take the answer is told nothing more.
     let _ = outbound.flush().await;

@@ -6,6 +6,7 @@ use contracts::metering::{DegradedMode, PlanStage, Quota, Throttle, UsagePlanEnt
 use serde::{Deserialize, Serialize};
 
 use super::{Method, Stage};
+use crate::admission::Rate;
 
 /// What a key may use. Keys of one subscription kind share it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) id: UsagePlanId,
     pub(crate) tenant: TenantId,
     pub(crate) throttle: Option<Throttle>,
+    /// The throttle as the buckets take it.
+    pub(crate) rate: Option<Rate>,
     pub(crate) quota: Option<Quota>,
     pub(crate) degraded: DegradedMode,
     stages: Vec<PlanStage>,
@@ -28,7 +31,8 @@ pub(crate) struct Plan {
 impl Plan {
     pub(super) fn new(entry: UsagePlanEntry) -> Self {
         let UsagePlanEntry { id, tenant, throttle, quota, stages, degraded } = entry;
-        Self { id, tenant, throttle, quota, degraded, stages }
+        let rate = throttle.as_ref().map(Rate::new);
+        Self { id, tenant, throttle, rate, quota, degraded, stages }
     }
 
     /// The entry it was made of.

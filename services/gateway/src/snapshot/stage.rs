@@ -4,6 +4,7 @@
 //! stage down: it answers that it is not configured.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apidef::integration::MappingPlan;
@@ -13,6 +14,7 @@ use apidef::resolve::Resolver;
 use common::id::{ApiId, DeploymentId, TenantId};
 use contracts::apis::StageEntry;
 
+use crate::admission::{Bucket, Rate};
 use crate::cors::CorsPolicy;
 use crate::upstream::Origin;
 
@@ -33,7 +35,14 @@ pub(crate) struct Stage {
     pub(crate) payload_limit: u64,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) secret_headers: Vec<(String, String)>,
-    pub(crate) throttle: Option<contracts::metering::Throttle>,
+    pub(crate) throttle: Option<StageThrottle>,
+}
+
+/// The throttle of a whole stage, all keys together. The bucket outlives deployments.
+#[derive(Debug)]
+pub(crate) struct StageThrottle {
+    pub(crate) rate: Rate,
+    pub(crate) bucket: Arc<Bucket>,
 }
 
 /// A method as the workers serve it.
@@ -72,8 +81,8 @@ pub(crate) struct Upstream {
 }
 
 impl Stage {
-    /// Compiles a stage. Fails when its routes contradict each other.
-    pub(crate) fn compile(entry: &StageEntry) -> Result<Self, apidef::matcher::BuildError> {
+    /// Compiles a stage with the bucket of its throttle. Fails when its routes contradict each other.
+    pub(crate) fn compile(entry: &StageEntry, bucket: Arc<Bucket>) -> Result<Self, apidef::matcher::BuildError> {
         let document = &entry.document;
         let variables = entry.settings.variables.clone();
         let upstream = document.upstream.as_ref().map(|upstream| upstream.url.as_str());
@@ -108,7 +117,7 @@ impl Stage {
                 .iter()
                 .map(|header| (header.name.clone(), header.value.clone()))
                 .collect(),
-            throttle: entry.settings.throttle,
+            throttle: entry.settings.throttle.map(|throttle| StageThrottle { rate: Rate::new(&throttle), bucket }),
             variables,
         })
     }

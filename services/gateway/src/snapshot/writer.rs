@@ -16,6 +16,7 @@ use contracts::stream::Change;
 use super::index::KeyIndex;
 use super::plans::{Grant, Plan};
 use super::{KeyEntry, KeyHash, Live, Stage};
+use crate::admission::Bucket;
 
 /// Holds the writer's own copy and the published one.
 #[derive(Debug)]
@@ -108,8 +109,11 @@ impl Writer {
                     tracing::warn!(key = change.key, "change of an unknown kind ignored");
                     continue;
                 };
-                let compiled = change.state.as_ref().and_then(compile);
                 let of_api = stages.entry(api).or_default();
+                let served = of_api.iter().find(|stage| stage.name == name);
+                let bucket = served.and_then(|stage| Some(Arc::clone(&stage.throttle.as_ref()?.bucket)));
+                let compiled =
+                    change.state.as_ref().and_then(|entry| compile(entry, bucket.unwrap_or_default()));
                 of_api.retain(|stage| stage.name != name);
                 of_api.extend(compiled);
                 if of_api.is_empty() {
@@ -179,8 +183,8 @@ impl Writer {
 }
 
 /// A stage that cannot be compiled is not served; the others are.
-pub(super) fn compile(entry: &StageEntry) -> Option<Arc<Stage>> {
-    match Stage::compile(entry) {
+fn compile(entry: &StageEntry, bucket: Arc<Bucket>) -> Option<Arc<Stage>> {
+    match Stage::compile(entry, bucket) {
         Ok(stage) => Some(Arc::new(stage)),
         Err(error) => {
             tracing::error!(api = %entry.api, stage = entry.stage, %error, "stage cannot be served");

@@ -8,12 +8,13 @@ use apidef::model::{Integration, Method, Resource, Upstream as ApiUpstream, Verb
 use common::Clock;
 use common::id::{ApiId, DeploymentId, TenantId};
 use contracts::apis::{SecretHeader, StageEntry, StageSettings};
+use contracts::metering::{KeyEntry, UsagePlanEntry};
 use gateway::{Config, Deps, Handle};
 use tempfile::TempDir;
 use testkit::{Head, Wire};
 use tokio::runtime::Runtime;
 
-use crate::owners::Owners;
+use crate::owners::{Owners, Record};
 
 /// Everything a wire test needs: one API with the stage `dev` in front of one upstream.
 pub struct TestGateway {
@@ -34,6 +35,15 @@ pub fn open_api(upstream: &str) -> Api {
         let mut resource = Resource::default();
         resource.methods.insert(Verb::Any, method);
         api.resources.insert(path.to_owned(), resource);
+    }
+    api
+}
+
+/// The same, and every method needs a key.
+pub fn keyed_api(upstream: &str) -> Api {
+    let mut api = open_api(upstream);
+    for resource in api.resources.values_mut() {
+        resource.methods.values_mut().for_each(|method| method.api_key_required = true);
     }
     api
 }
@@ -95,6 +105,15 @@ impl TestGateway {
         self.handle = Some(handle);
     }
 
+    /// Starts (again) while no owner can be reached.
+    pub fn launch_alone(&mut self, config: Config) {
+        let handle = self.runtime.block_on(async {
+            let deps = Deps { client: contracts::Client::builder().build(), clock: Clock::System };
+            gateway::run(config, deps).await.expect("a gateway")
+        });
+        self.handle = Some(handle);
+    }
+
     /// Waits until everything the owners said is in force.
     pub fn settle(&self) {
         self.runtime.block_on(self.owners.in_force());
@@ -130,6 +149,34 @@ impl TestGateway {
         let mut wire = self.connect();
         wire.send(bytes).expect("sent");
         read_answer(&mut wire)
+    }
+
+    /// Sends a request with a key.
+    pub fn call_with(&self, key: &str, path: &str) -> Answer {
+        self.call("GET", path, &format!("x-api-key: {key}\r\n"))
+    }
+
+    /// Puts a plan and a key with this value in force; answers their entries.
+    pub fn sell(&self, value: &str, adjust: impl FnOnce(&mut UsagePlanEntry)) -> (KeyEntry, UsagePlanEntry) {
+        let mut plan = crate::owners::plan(self.tenant, self.api, "dev");
+        adjust(&mut plan);
+        let key = crate::owners::key(self.tenant, value, &[plan.id]);
+        self.owners.put_plan(plan.clone());
+        self.owners.put_key(key.clone());
+        self.settle();
+        (key, plan)
+    }
+
+    /// Waits for the record of an answered call.
+    pub fn record_of(&self, answer: &Answer) -> Record {
+        let id = answer.header("x-amzn-requestid").expect("a request id").to_owned();
+        let mut found = None;
+        let find = || {
+            found = self.owners.records().into_iter().find(|record| record.request_id == id);
+            found.is_some()
+        };
+        assert!(testkit::wait_until(testkit::PATIENCE, find), "no record of {id}");
+        found.expect("found")
     }
 
     /// The value of one metric line.

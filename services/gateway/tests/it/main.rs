@@ -2,6 +2,10 @@
 
 #![expect(missing_docs, reason = "tests say what they prove in their names")]
 
+mod calls_admission;
+mod calls_configuration;
+mod calls_integrations;
+mod calls_keys;
 mod gateway;
 mod owners;
 mod wire_bodies;

@@ -1,11 +1,19 @@
-//! `apis` and `metering` as far as a gateway sees them: two change streams, here told by a test what to say.
+//! `apis` and `metering` as far as a gateway sees them: two change streams told by a test what to say, leases up to the limit
+//! of a plan, and the records that arrive.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::id::{ApiId, KeyId, TenantId, UsagePlanId};
+use common::id::{ApiId, KeyId, LeaseId, TenantId, UsagePlanId};
 use contracts::apis::{FollowStages, StageEntry};
-use contracts::metering::{AccessEntry, FollowAccess, KeyEntry, UsagePlanEntry};
+use contracts::lease::{
+    AppendBatch, Appended, GatewayRegister, GatewayRegistered, LeaseAnswer, LeaseAnswers, LeaseGrant,
+    LeaseOutcome, LeaseSettle, LeaseSettled, ReportWatermark, WatermarkReported,
+};
+use contracts::metering::{AccessEntry, DegradedMode, FollowAccess, KeyEntry, PlanStage, UsagePlanEntry};
+use contracts::record::{Batch, Reason};
 use contracts::stream::{Change, Changes, Follow};
 use contracts::{Client, Ctx, Endpoints, Role};
 use parking_lot::Mutex;
@@ -15,7 +23,34 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct Owners {
     stages: Arc<Stream<StageEntry>>,
-    access: Arc<Stream<AccessEntry>>,
+    access: Arc<Metering>,
+}
+
+/// What `metering` knows beside its stream.
+#[derive(Default)]
+struct Metering {
+    stream: Stream<AccessEntry>,
+    granted: Mutex<BTreeMap<(KeyId, UsagePlanId), BTreeMap<LeaseId, u64>>>,
+    records: Mutex<Vec<Record>>,
+    /// Refuses to talk about leases.
+    silent: AtomicBool,
+}
+
+/// What a test asks of a usage record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub request_id: String,
+    pub method: String,
+    pub route: String,
+    pub path: String,
+    pub status: u16,
+    pub reason: Reason,
+    pub quota_units: u64,
+    pub billable_units: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub key: Option<KeyId>,
+    pub usage_plan: Option<UsagePlanId>,
 }
 
 struct Stream<T> {
@@ -39,6 +74,10 @@ impl<T: Clone> Stream<T> {
         changes.push(Change { revision, key, state });
         drop(changes);
         self.revision.send_replace(revision);
+    }
+
+    fn get(&self, key: &str) -> Option<T> {
+        self.changes.lock().iter().find(|change| change.key == key)?.state.clone()
     }
 
     async fn answer(&self, follow: Follow) -> Changes<T> {
@@ -65,7 +104,12 @@ impl Owners {
 
     pub fn client(&self) -> Client {
         let apis = Endpoints::new(Role::Apis).with(&self.stages, follow_stages);
-        let metering = Endpoints::new(Role::Metering).with(&self.access, follow_access);
+        let metering = Endpoints::new(Role::Metering).with(&self.access, follow_access)
+            .with(&self.access, register)
+            .with(&self.access, grant)
+            .with(&self.access, settle)
+            .with(&self.access, append)
+            .with(&self.access, report);
         let runtime = tokio::runtime::Handle::current();
         Client::builder().local(Arc::new(apis), runtime.clone()).local(Arc::new(metering), runtime).build()
     }
@@ -79,25 +123,35 @@ impl Owners {
     }
 
     pub fn put_key(&self, entry: KeyEntry) {
-        self.access.push(format!("key/{}", entry.id), Some(AccessEntry::Key(entry)));
+        self.access.stream.push(format!("key/{}", entry.id), Some(AccessEntry::Key(entry)));
     }
 
     pub fn remove_key(&self, key: KeyId) {
-        self.access.push(format!("key/{key}"), None);
+        self.access.stream.push(format!("key/{key}"), None);
     }
 
     pub fn put_plan(&self, entry: UsagePlanEntry) {
-        self.access.push(format!("usage_plan/{}", entry.id), Some(AccessEntry::UsagePlan(entry)));
+        self.access.stream.push(format!("usage_plan/{}", entry.id), Some(AccessEntry::UsagePlan(entry)));
     }
 
     pub fn remove_plan(&self, plan: UsagePlanId) {
-        self.access.push(format!("usage_plan/{plan}"), None);
+        self.access.stream.push(format!("usage_plan/{plan}"), None);
+    }
+
+    /// From now on no lease is granted.
+    pub fn fall_silent(&self) {
+        self.access.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Every record that has arrived.
+    pub fn records(&self) -> Vec<Record> {
+        self.access.records.lock().clone()
     }
 
     /// Waits until a gateway has reported everything said so far.
     pub async fn in_force(&self) {
         self.stages.in_force().await;
-        self.access.in_force().await;
+        self.access.stream.in_force().await;
     }
 }
 
@@ -110,11 +164,72 @@ async fn follow_stages(
 }
 
 async fn follow_access(
-    stream: Arc<Stream<AccessEntry>>,
+    metering: Arc<Metering>,
     _: Ctx,
     call: FollowAccess,
 ) -> common::Result<Changes<AccessEntry>> {
-    Ok(stream.answer(call.follow).await)
+    Ok(metering.stream.answer(call.follow).await)
+}
+
+async fn register(_: Arc<Metering>, _: Ctx, _: GatewayRegister) -> common::Result<GatewayRegistered> {
+    Ok(GatewayRegistered {})
+}
+
+async fn report(_: Arc<Metering>, _: Ctx, _: ReportWatermark) -> common::Result<WatermarkReported> {
+    Ok(WatermarkReported::default())
+}
+
+async fn settle(_: Arc<Metering>, _: Ctx, _: LeaseSettle) -> common::Result<LeaseSettled> {
+    Ok(LeaseSettled::default())
+}
+
+/// Grants what the plan's limit leaves; a lease asked for twice is the same lease.
+async fn grant(metering: Arc<Metering>, _: Ctx, call: LeaseGrant) -> common::Result<LeaseAnswers> {
+    if metering.silent.load(Ordering::SeqCst) {
+        return Err(common::Error::unavailable("metering", "a test says so"));
+    }
+    let mut granted = metering.granted.lock();
+    let answers = call.wants.iter().map(|want| {
+        let state = metering.stream.get(&format!("usage_plan/{}", want.plan));
+        let quota = match state {
+            Some(AccessEntry::UsagePlan(plan)) => plan.quota,
+            _ => None,
+        };
+        let Some(limit) = quota.map(|quota| quota.limit) else {
+            return LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unlimited };
+        };
+        let open = granted.entry((want.key, want.plan)).or_default();
+        let left = limit - open.values().sum::<u64>();
+        let units = *open.entry(want.lease).or_insert(want.hint.min(left));
+        let until = want.at + 3_600_000_000;
+        let outcome = if units == 0 {
+            LeaseOutcome::Exhausted { until, limit, left: 0 }
+        } else {
+            LeaseOutcome::Granted { units, period_start: 0, period_end: until, limit, left: left - units.min(left) }
+        };
+        LeaseAnswer { lease: want.lease, outcome }
+    });
+    Ok(LeaseAnswers { answers: answers.collect(), ..LeaseAnswers::default() })
+}
+
+async fn append(metering: Arc<Metering>, _: Ctx, call: AppendBatch) -> common::Result<Appended> {
+    let batch = Batch::parse(&call.bytes).expect("a batch");
+    let records = batch.records().expect("records").into_iter().map(|record| Record {
+        request_id: record.request_id.to_string(),
+        method: record.method.to_owned(),
+        route: record.route.to_owned(),
+        path: record.path.to_owned(),
+        status: record.outcome.status,
+        reason: record.outcome.reason,
+        quota_units: record.outcome.quota_units,
+        billable_units: record.outcome.billable_units,
+        bytes_in: record.outcome.bytes_in,
+        bytes_out: record.outcome.bytes_out,
+        key: record.subject.key,
+        usage_plan: record.subject.usage_plan,
+    });
+    metering.records.lock().extend(records);
+    Ok(Appended { acked_through: call.sequence })
 }
 
 /// A key of a tenant with this value and these plans.
@@ -131,5 +246,17 @@ pub fn key(tenant: TenantId, value: &str, plans: &[UsagePlanId]) -> KeyEntry {
         usage_plans: plans.to_vec(),
         subscription: None,
         plan: None,
+    }
+}
+
+/// A plan of a tenant for one stage, without limits.
+pub fn plan(tenant: TenantId, api: ApiId, stage: &str) -> UsagePlanEntry {
+    UsagePlanEntry {
+        id: UsagePlanId::new(chrono::DateTime::UNIX_EPOCH),
+        tenant,
+        throttle: None,
+        quota: None,
+        stages: vec![PlanStage { api_id: api, stage: stage.to_owned(), throttle: BTreeMap::new() }],
+        degraded: DegradedMode::Refuse,
     }
 }

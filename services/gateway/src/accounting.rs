@@ -1,0 +1,317 @@
+//! Keeps the gateway's promises to metering: ships records, fetches and states leases, says how far it is.
+//!
+//! The state machines are [`crate::spool::Keeper`] and [`crate::admission::Desk`]; here they are given the time and the network.
+//! The keeper syncs files and therefore has a thread of its own; the desk runs on the control runtime.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::id::{IncarnationId, KeyId, LeaseId, UsagePlanId};
+use common::{Clock, Error, Result};
+use contracts::lease::{AppendBatch, GatewayRegistered, LeaseAnswers, LeaseSettle, LeaseSettled, ReportWatermark};
+use contracts::{Client, Ctx, Role};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use crate::admission::{Accounts, Desk, Message};
+use crate::spool::recovery::{Recovered, recover};
+use crate::spool::run::{boot_id, identity};
+use crate::spool::{Disk, Keeper, Moment, Port, Run, RunConfig};
+use crate::status::Status;
+
+/// How often the keeper looks for work.
+const KEEPER_BEAT: Duration = Duration::from_millis(20);
+/// How often the desk looks for work nobody asked for.
+const DESK_BEAT: Duration = Duration::from_millis(100);
+/// How often the watermark is reported.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// How long the end may take until leases are stated and records shipped.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// News for the desk.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Metering wants leases back.
+    Recalled(Vec<LeaseId>),
+    /// A key or a plan changed: verdicts about it may not hold any more.
+    Changed(Option<KeyId>, Option<UsagePlanId>),
+    /// This run was ended by an operator.
+    Ended,
+    /// Give everything back.
+    ShutDown,
+}
+
+/// The books of one run.
+#[derive(Debug)]
+pub(crate) struct Books {
+    pub(crate) run: Arc<Run>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) ask: UnboundedSender<Arc<crate::admission::Account>>,
+    pub(crate) news: UnboundedSender<News>,
+    stop: Arc<AtomicBool>,
+    desk: tokio::task::JoinHandle<bool>,
+    keeper: std::thread::JoinHandle<bool>,
+    _lock: Option<std::fs::File>,
+}
+
+/// What the loops share.
+#[derive(Debug, Clone)]
+struct Desktop {
+    client: Client,
+    clock: Clock,
+    status: Arc<Status>,
+    began: Instant,
+}
+
+impl Desktop {
+    fn now(&self) -> Moment {
+        let timer = i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX);
+        Moment { wall: self.clock.micros(), timer }
+    }
+
+    fn ctx(&self) -> Ctx {
+        Ctx::service(Role::Gateway, self.clock.now())
+    }
+}
+
+impl Books {
+    /// Recovers what earlier runs left, begins a run and starts the loops. Also answers a port for each worker.
+    pub(crate) fn open(
+        disk: Disk,
+        config: RunConfig,
+        client: Client,
+        clock: Clock,
+        status: Arc<Status>,
+    ) -> Result<(Self, Vec<Port>)> {
+        let unusable = |error: crate::spool::Error| Error::unavailable("the spool", error);
+        let lock = disk.lock().map_err(unusable)?;
+        let boot_id = boot_id().map_err(unusable)?;
+        let gateway = identity(&disk, common::id::GatewayId::new(clock.now())).map_err(unusable)?;
+        let recovered: Vec<Recovered> = recover(&disk, &boot_id).map_err(unusable)?;
+        let interrupted: usize = recovered.iter().map(|run| run.interrupted).sum();
+        if interrupted > 0 {
+            tracing::warn!(interrupted, "calls of a run that did not end by itself are recorded as interrupted");
+        }
+        let incarnation = IncarnationId::new(clock.now());
+        let run = Arc::new(Run::start(disk, gateway, incarnation, &boot_id, config).map_err(unusable)?);
+        let accounts = Arc::new(Accounts::default());
+        let (desk, ask) = Desk::new(Arc::clone(&run), Arc::clone(&accounts), &recovered);
+        let (mut keeper, ports) =
+            Keeper::new(Arc::clone(&run), &recovered, clock.micros()).map_err(unusable)?;
+        keeper.supply().map_err(unusable)?;
+
+        let desktop = Desktop { client, clock, status, began: common::clock::monotonic() };
+        let (news, heard) = unbounded_channel();
+        let (settled, settled_runs) = std::sync::mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let desk = tokio::spawn(attend(desk, desktop.clone(), heard, settled));
+        let keeping = Keeping {
+            keeper,
+            run: Arc::clone(&run),
+            desktop,
+            runtime: tokio::runtime::Handle::current(),
+            news: news.clone(),
+            settled_runs,
+            stop: Arc::clone(&stop),
+        };
+        let keeper = std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || keeping.run())
+            .map_err(Error::internal)?;
+        Ok((Self { run, accounts, ask, news, stop, desk, keeper, _lock: lock }, ports))
+    }
+
+    /// Ends the run after its workers have ended: leases go back, records are shipped, as far as metering answers in time.
+    /// What is left is taken up by the next run.
+    pub(crate) async fn close(self) -> Result<()> {
+        // Fails only when the desk has ended already.
+        let _ = self.news.send(News::ShutDown);
+        let settled = self.desk.await.map_err(Error::internal)?;
+        self.stop.store(true, Ordering::Relaxed);
+        let keeper = self.keeper;
+        let shipped = tokio::task::spawn_blocking(move || keeper.join())
+            .await
+            .map_err(Error::internal)?
+            .map_err(|_| Error::internal("the spool's thread panicked"))?;
+        let ended = if settled && shipped { self.run.remove() } else { self.run.end_clean() };
+        ended.map_err(|error| Error::unavailable("the spool", error))
+    }
+}
+
+enum Reply {
+    Registered(Result<GatewayRegistered>),
+    Granted(Result<LeaseAnswers>),
+    Settled(LeaseSettle, Result<LeaseSettled>),
+}
+
+/// The desk's loop. Answers whether no lease is left unstated.
+async fn attend(
+    mut desk: Desk,
+    desktop: Desktop,
+    mut news: UnboundedReceiver<News>,
+    settled_runs: std::sync::mpsc::Sender<Vec<IncarnationId>>,
+) -> bool {
+    let mut calls = JoinSet::new();
+    let mut last_moment: Option<tokio::time::Instant> = None;
+    loop {
+        for message in desk.poll(desktop.now()) {
+            calls.spawn(send(desktop.clone(), message));
+        }
+        let runs = desk.take_settled_runs();
+        if !runs.is_empty() {
+            // Fails only when the keeper has ended.
+            let _ = settled_runs.send(runs);
+        }
+        if let Some(last_moment) = last_moment {
+            if desk.farewell().is_some() {
+                break;
+            }
+            if tokio::time::Instant::now() >= last_moment {
+                return false;
+            }
+        }
+        tokio::select! {
+            () = desk.asked(|| desktop.now()) => {}
+            Some(Ok(reply)) = calls.join_next(), if !calls.is_empty() => take(&mut desk, &desktop, reply),
+            Some(told) = news.recv() => match told {
+                News::Recalled(leases) => desk.recalled(&leases, desktop.now()),
+                News::Changed(key, plan) => desk.published(key, plan, desktop.now()),
+                News::Ended => desk.end(),
+                News::ShutDown => {
+                    desk.shut_down(desktop.now());
+                    last_moment = Some(tokio::time::Instant::now() + FAREWELL);
+                }
+            },
+            () = tokio::time::sleep(DESK_BEAT) => {}
+        }
+        if desk.has_ended() {
+            desktop.status.set_ended();
+        }
+    }
+    match desk.farewell() {
+        Some(settle) => desktop.client.call(&desktop.ctx(), settle).await.is_ok(),
+        None => true,
+    }
+}
+
+async fn send(desktop: Desktop, message: Message) -> Reply {
+    let ctx = desktop.ctx();
+    match message {
+        Message::Register(call) => Reply::Registered(desktop.client.call(&ctx, call).await),
+        Message::Grant(call) => Reply::Granted(desktop.client.call(&ctx, call).await),
+        Message::Settle(call) => Reply::Settled(call.clone(), desktop.client.call(&ctx, call).await),
+    }
+}
+
+/// Failures need no handling: the desk sends again what stays unanswered.
+fn take(desk: &mut Desk, desktop: &Desktop, reply: Reply) {
+    match reply {
+        Reply::Registered(Ok(_)) => desk.registered(),
+        Reply::Granted(Ok(answers)) => desk.granted(&answers, desktop.now()),
+        Reply::Settled(sent, Ok(answer)) => desk.settled(&sent, &answer, desktop.now()),
+        Reply::Registered(Err(error)) | Reply::Granted(Err(error)) | Reply::Settled(_, Err(error)) => {
+            tracing::debug!(%error, "metering did not answer about leases");
+        }
+    }
+}
+
+/// The keeper's loop, on its own thread.
+struct Keeping {
+    keeper: Keeper,
+    run: Arc<Run>,
+    desktop: Desktop,
+    runtime: tokio::runtime::Handle,
+    news: UnboundedSender<News>,
+    settled_runs: std::sync::mpsc::Receiver<Vec<IncarnationId>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Keeping {
+    /// Answers whether everything was shipped.
+    fn run(mut self) -> bool {
+        let (shipped, answers) = std::sync::mpsc::channel();
+        let mut reported: Option<Instant> = None;
+        let mut stopping: Option<Instant> = None;
+        loop {
+            while let Ok(runs) = self.settled_runs.try_recv() {
+                self.keeper.runs_settled(&runs);
+            }
+            while let Ok((batch, answer)) = answers.try_recv() {
+                let batch: AppendBatch = batch;
+                let taken = self.appended(&batch, answer);
+                self.noted(taken);
+            }
+            let due = self.keeper.poll(self.desktop.now().timer);
+            for batch in self.noted(due).unwrap_or_default() {
+                let (desktop, shipped) = (self.desktop.clone(), shipped.clone());
+                self.runtime.spawn(async move {
+                    let answer = desktop.client.call(&desktop.ctx(), batch.clone()).await;
+                    // Fails only when the keeper has ended.
+                    let _ = shipped.send((batch, answer));
+                });
+            }
+            if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+                reported = Some(common::clock::monotonic());
+                self.report();
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                let since = *stopping.get_or_insert_with(common::clock::monotonic);
+                if self.keeper.is_idle() {
+                    return true;
+                }
+                if since.elapsed() >= FAREWELL {
+                    return false;
+                }
+            }
+            std::thread::sleep(KEEPER_BEAT);
+        }
+    }
+
+    fn appended(
+        &mut self,
+        batch: &AppendBatch,
+        answer: Result<contracts::lease::Appended>,
+    ) -> crate::spool::Result<()> {
+        match answer {
+            Ok(answer) => self.keeper.appended(batch, answer),
+            Err(error) => {
+                tracing::debug!(%error, "metering did not take a batch");
+                Ok(())
+            }
+        }
+    }
+
+    /// A disk that fails is said where it is looked for; calls go on as far as they can.
+    fn noted<T>(&self, result: crate::spool::Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.desktop.status.spool_works();
+                Some(value)
+            }
+            Err(error) => {
+                self.desktop.status.spool_failed(&error);
+                None
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        let report = ReportWatermark {
+            gateway: self.run.gateway(),
+            incarnation: self.run.incarnation(),
+            watermark: self.keeper.watermark(self.desktop.now().wall),
+        };
+        let (desktop, news) = (self.desktop.clone(), self.news.clone());
+        self.runtime.spawn(async move {
+            let Ok(answer) = desktop.client.call(&desktop.ctx(), report).await else { return };
+            if !answer.recalls.is_empty() {
+                // Fails only when the desk has ended.
+                let _ = news.send(News::Recalled(answer.recalls));
+            }
+            if answer.ended {
+                let _ = news.send(News::Ended);
+            }
+        });
+    }
+}

@@ -1,0 +1,66 @@
+//! How configuration reaches the gateway, and that it goes on without its owners.
+
+use contracts::apis::StageSettings;
+use testkit::Upstream;
+
+use crate::gateway::{TestGateway, answers, config, keyed_api};
+
+const VALUE: &str = "0123456789abcdefghijABCDEFGHIJ";
+
+fn upstream() -> Upstream {
+    Upstream::start(answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")).unwrap()
+}
+
+#[test]
+fn a_restarted_gateway_serves_its_last_good_state_before_anyone_answers() {
+    let upstream = upstream();
+    let mut gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    gateway.sell(VALUE, |_| {});
+    assert_eq!(gateway.call_with(VALUE, "/a").status(), 200);
+    gateway.stop();
+    gateway.launch_alone(config(&gateway.data_dir));
+    assert_eq!(gateway.call_with(VALUE, "/a").status(), 200);
+    assert_eq!(gateway.call_with("unknown-unknown-unknown", "/a").status(), 403);
+    let ready = gateway.send("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(ready.status(), 200, "{}", ready.text());
+    assert!(ready.text().contains("apis not heard"), "{}", ready.text());
+}
+
+#[test]
+fn a_gateway_that_knows_nothing_is_not_ready_and_says_why() {
+    let upstream = upstream();
+    let mut gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    gateway.stop();
+    let mut config = config(&gateway.data_dir);
+    config.data_dir = gateway.data_dir.path().join("empty");
+    gateway.launch_alone(config);
+    let ready = gateway.send("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(ready.status(), 503);
+    assert!(ready.text().contains("nothing known of apis"), "{}", ready.text());
+    assert_eq!(gateway.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status(), 200);
+}
+
+#[test]
+fn a_damaged_state_is_dropped_and_followed_anew() {
+    let upstream = upstream();
+    let mut gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    gateway.sell(VALUE, |_| {});
+    gateway.stop();
+    let tables = gateway.data_dir.path().join("configuration/access/tables");
+    let mut bytes = std::fs::read(&tables).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&tables, bytes).unwrap();
+    gateway.launch(config(&gateway.data_dir));
+    assert_eq!(gateway.call_with(VALUE, "/a").status(), 200);
+}
+
+#[test]
+fn a_removed_stage_is_gone() {
+    let upstream = upstream();
+    let gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    gateway.owners.remove_stage(gateway.api, "dev");
+    gateway.settle();
+    let answer = gateway.call("GET", "/a", "");
+    assert_eq!((answer.status(), answer.header("x-tollgate-reason")), (403, Some("no_route")));
+}

@@ -1,0 +1,77 @@
+//! Integrations that map: HTTP and mock.
+
+use apidef::Api;
+use apidef::model::{Integration, IntegrationResponse, IntegrationType, Method, Resource, Upstream as ApiUpstream, Verb};
+use contracts::apis::StageSettings;
+use testkit::{Head, Upstream};
+
+use crate::gateway::{TestGateway, answers, echoes_head};
+
+fn api(upstream: &str, integration: Integration) -> Api {
+    let mut api = Api::new("test");
+    api.upstream = Some(ApiUpstream { url: upstream.to_owned(), ..ApiUpstream::default() });
+    let mut resource = Resource::default();
+    resource.methods.insert(Verb::Post, Method { integration: Some(integration), ..Method::default() });
+    api.resources.insert("/things/{id}".to_owned(), resource);
+    api
+}
+
+fn response(status: &str, pattern: Option<&str>, template: &str) -> IntegrationResponse {
+    let mut response = IntegrationResponse {
+        status_code: status.to_owned(),
+        selection_pattern: pattern.map(str::to_owned),
+        ..IntegrationResponse::default()
+    };
+    response.response_templates.insert("application/json".to_owned(), template.to_owned());
+    response.response_parameters.insert("method.response.header.X-Made-By".to_owned(), "'template'".to_owned());
+    response
+}
+
+fn post(gateway: &TestGateway, body: &str) -> crate::gateway::Answer {
+    let lines = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    gateway.send(gateway.request("POST", "/things/7?q=x", &lines) + body)
+}
+
+#[test]
+fn a_mock_answers_from_its_templates_alone() {
+    let mut mock = Integration { kind: IntegrationType::Mock, ..Integration::default() };
+    mock.request_templates.insert("application/json".to_owned(), r#"{"statusCode": 201}"#.to_owned());
+    let template = r#"{"id":"$input.params('id')","stage":"$context.stage"}"#;
+    mock.integration_responses.insert("201".to_owned(), response("201", Some("201"), template));
+    let gateway = TestGateway::start(api("http://127.0.0.1:9", mock), StageSettings::default(), |_| {});
+    let answer = post(&gateway, "{}");
+    assert_eq!((answer.status(), answer.text().as_str()), (201, r#"{"id":"7","stage":"dev"}"#));
+    assert_eq!(answer.header("x-made-by"), Some("template"));
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+#[test]
+fn an_http_integration_maps_the_request() {
+    let mut http = Integration { kind: IntegrationType::Http, ..Integration::http_proxy("/v2/{id}") };
+    http.http_method = Some("PUT".to_owned());
+    http.request_templates.insert("application/json".to_owned(), r#"{"wrapped":$input.json('$')}"#.to_owned());
+    http.integration_responses.insert("200".to_owned(), response("200", None, "$input.body"));
+    let upstream = Upstream::start(echoes_head).unwrap();
+    let gateway = TestGateway::start(api(&upstream.url(), http), StageSettings::default(), |_| {});
+    let answer = post(&gateway, r#"{"a":1}"#);
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let head = Head { text: answer.text() };
+    assert_eq!(head.start_line(), "PUT /v2/7 HTTP/1.1");
+    assert_eq!(head.header("content-length"), Some("19"));
+}
+
+#[test]
+fn an_http_integration_maps_the_answer_by_its_status() {
+    let mut http = Integration { kind: IntegrationType::Http, ..Integration::http_proxy("/x") };
+    http.integration_responses.insert("404".to_owned(), response("410", Some("4\\d\\d"), r#"{"was":$input.json('$')}"#));
+    let upstream =
+        Upstream::start(answers("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n\"missing\"")).unwrap();
+    let gateway = TestGateway::start(api(&upstream.url(), http.clone()), StageSettings::default(), |_| {});
+    let answer = post(&gateway, "{}");
+    assert_eq!((answer.status(), answer.text().as_str()), (410, r#"{"was":"missing"}"#));
+    let fine = Upstream::start(answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")).unwrap();
+    let gateway = TestGateway::start(api(&fine.url(), http), StageSettings::default(), |_| {});
+    let answer = post(&gateway, "{}");
+    assert_eq!((answer.status(), answer.text().as_str()), (500, r#"{"message":"Internal server error"}"#));
+    assert_eq!(answer.header("x-tollgate-reason"), Some("configuration_invalid"));
+}
