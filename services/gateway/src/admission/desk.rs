@@ -399,6 +399,8 @@ impl Desk {
         let id = want.lease;
         self.wants.remove(&key);
         self.wanted_ids.remove(&id);
+        // Whoever needs more than one unit says so again.
+        account.need.store(1, Ordering::Relaxed);
         match outcome {
             LeaseOutcome::Granted { units, period_start, period_end, limit, left } => {
                 self.install(id, &account, units, (period_start, period_end), (limit, left), now);
@@ -442,7 +444,6 @@ impl Desk {
             closing,
         };
         self.held.insert(id, held);
-        account.need.store(1, Ordering::Relaxed);
         let replaced = account.spare.swap(Some(lease));
         if let Some(replaced) = replaced {
             self.close(replaced.id, now);

@@ -51,9 +51,10 @@ impl Mapping {
     }
 
     /// Maps memory that plays a file.
-    pub(super) fn memory(pages: Arc<Pages>, fuse: Arc<Fuse>) -> Self {
-        let (base, len) = (pages.base(), pages.len());
-        Self { base, len, owner: Owner::Memory { pages, fuse } }
+    pub(super) fn memory(pages: Arc<Pages>, fuse: Arc<Fuse>) -> io::Result<Self> {
+        let base = NonNull::new(pages.map().as_mut_ptr())
+            .ok_or_else(|| io::Error::other("mapping has no address"))?;
+        Ok(Self { base, len: pages.len(), owner: Owner::Memory { pages, fuse } })
     }
 
     /// Length in bytes.
@@ -118,7 +119,9 @@ impl Mapping {
             Owner::File(map) => map.flush(),
             Owner::Memory { pages, fuse } => {
                 if fuse.burn() {
-                    pages.sync();
+                    let mut bytes = vec![0; self.len];
+                    self.read(0, &mut bytes);
+                    pages.set_synced(bytes);
                 }
                 Ok(())
             }

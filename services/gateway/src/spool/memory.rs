@@ -7,16 +7,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use memmap2::{MmapMut, MmapRaw};
 use parking_lot::Mutex;
 
 use super::mapping::Mapping;
 
 const PAGE: usize = 4096;
-const WORDS: usize = PAGE / 8;
 
 /// Files in memory, seen by one process.
 #[derive(Debug, Clone)]
@@ -52,34 +51,38 @@ impl MemoryDisk {
     /// The same disk for the next process, after a loss of power: of each page either the present content is there or that
     /// of the last sync, as `keeps` decides.
     #[must_use]
-    pub fn lose_power(&self, mut keeps: impl FnMut() -> bool) -> Self {
+    ///
+    /// # Errors
+    /// The machine has no memory left.
+    pub fn lose_power(&self, mut keeps: impl FnMut() -> bool) -> io::Result<Self> {
         let next = self.restart();
         for pages in next.files.lock().values() {
-            pages.lose_power(&mut keeps);
+            pages.lose_power(&mut keeps)?;
         }
-        next
+        Ok(next)
     }
 
     pub(super) fn create(&self, name: &str, len: usize) -> io::Result<Mapping> {
         self.act()?;
-        let pages = Arc::new(Pages::new(len));
+        let pages = Pages::new(len)?;
         self.files.lock().insert(name.to_owned(), Arc::clone(&pages));
-        Ok(Mapping::memory(pages, Arc::clone(&self.fuse)))
+        Mapping::memory(pages, Arc::clone(&self.fuse))
     }
 
     pub(super) fn open(&self, name: &str) -> io::Result<Mapping> {
-        Ok(Mapping::memory(self.pages(name)?, Arc::clone(&self.fuse)))
+        Mapping::memory(self.pages(name)?, Arc::clone(&self.fuse))
     }
 
     pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        Ok(self.pages(name)?.bytes())
+        self.pages(name)?.bytes()
     }
 
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.act()?;
-        let pages = Arc::new(Pages::new(bytes.len()));
-        Mapping::memory(Arc::clone(&pages), Fuse::new()).write(0, bytes);
-        pages.sync();
+        let pages = Pages::new(bytes.len())?;
+        let map = Mapping::memory(Arc::clone(&pages), Fuse::new())?;
+        map.write(0, bytes);
+        map.sync()?;
         self.files.lock().insert(name.to_owned(), pages);
         Ok(())
     }
@@ -160,8 +163,8 @@ impl Fuse {
 
 /// Content of one file, and what of it was synced.
 pub(super) struct Pages {
-    words: Box<[AtomicU64]>,
-    synced: Mutex<BTreeMap<usize, Box<[u64]>>>,
+    map: MmapRaw,
+    synced: Mutex<Vec<u8>>,
     len: AtomicU64,
 }
 
@@ -172,49 +175,40 @@ impl fmt::Debug for Pages {
 }
 
 impl Pages {
-    fn new(len: usize) -> Self {
-        let words = (0..len.div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
-        Self { words, synced: Mutex::default(), len: AtomicU64::new(len as u64) }
+    fn new(len: usize) -> io::Result<Arc<Self>> {
+        let map = MmapRaw::from(MmapMut::map_anon(len.max(1))?);
+        Ok(Arc::new(Self { map, synced: Mutex::new(vec![0; len]), len: AtomicU64::new(len as u64) }))
     }
 
-    pub(super) fn base(&self) -> NonNull<u8> {
-        NonNull::from(&*self.words).cast()
+    pub(super) const fn map(&self) -> &MmapRaw {
+        &self.map
     }
 
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed) as usize
     }
 
-    pub(super) fn sync(&self) {
-        let mut synced = self.synced.lock();
-        for (page, words) in self.words.chunks(WORDS).enumerate() {
-            let words: Box<[u64]> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
-            if words.iter().any(|word| *word != 0) || synced.contains_key(&page) {
-                synced.insert(page, words);
-            }
-        }
+    pub(super) fn set_synced(&self, bytes: Vec<u8>) {
+        *self.synced.lock() = bytes;
     }
 
-    fn lose_power(&self, keeps: &mut impl FnMut() -> bool) {
-        let synced = self.synced.lock();
-        for (page, words) in self.words.chunks(WORDS).enumerate() {
-            let then = synced.get(&page);
-            let differs = |(index, word): (usize, &AtomicU64)| {
-                word.load(Ordering::Relaxed) != then.map_or(0, |then| then[index])
-            };
-            if !words.iter().enumerate().any(differs) || keeps() {
-                continue;
-            }
-            for (index, word) in words.iter().enumerate() {
-                word.store(then.map_or(0, |then| then[index]), Ordering::Relaxed);
+    fn lose_power(self: &Arc<Self>, keeps: &mut impl FnMut() -> bool) -> io::Result<()> {
+        let map = Mapping::memory(Arc::clone(self), Fuse::new())?;
+        let now = self.bytes()?;
+        let mut synced = self.synced.lock().clone();
+        synced.resize(now.len(), 0);
+        for (page, (now, then)) in now.chunks(PAGE).zip(synced.chunks(PAGE)).enumerate() {
+            if now != then && !keeps() {
+                map.write(page * PAGE, then);
             }
         }
+        Ok(())
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes: Vec<u8> =
-            self.words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
-        bytes.truncate(self.len());
-        bytes
+    fn bytes(self: &Arc<Self>) -> io::Result<Vec<u8>> {
+        let map = Mapping::memory(Arc::clone(self), Fuse::new())?;
+        let mut bytes = vec![0; map.len()];
+        map.read(0, &mut bytes);
+        Ok(bytes)
     }
 }

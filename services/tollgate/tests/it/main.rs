@@ -8,5 +8,6 @@ mod faults;
 mod graphql;
 mod httpbin;
 mod installation;
+mod quota_simulation;
 mod story;
 mod up;
