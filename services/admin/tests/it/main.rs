@@ -5,3 +5,4 @@
 mod edge;
 mod operations;
 mod schema;
+mod web;

@@ -2,7 +2,7 @@ import { Button, Checkbox, Progress, Skeleton, Stack, TextInput } from '@mantine
 import { getRouteApi } from '@tanstack/react-router';
 import { asProblem } from '@tollgate/client';
 import { Card, ErrorView, format, Segments } from '@tollgate/ui';
-import { type FormEvent, lazy, Suspense, useRef, useState } from 'react';
+import { type FormEvent, lazy, Suspense, useMemo, useRef, useState } from 'react';
 import type { EditorHandle } from '../editor/CodeEditor';
 import { SegmentLink } from '../frame/links';
 import { FileDrop, type PickedFile } from './FileDrop';
@@ -37,7 +37,7 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
   const editor = useRef<EditorHandle>(null);
 
   const text = from === 'file' ? (file?.text ?? '') : from === 'paste' ? pasted : '';
-  const found = peek(text);
+  const found = useMemo(() => peek(text), [text]);
   const given = from === 'url' ? url.trim() !== '' : text.trim() !== '';
 
   const onSubmit = (event: FormEvent) => {
