@@ -42,10 +42,6 @@ pub struct State {
 }
 
 /// Starts the role on its dependencies.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "every role is built from its section of the configuration"
-)]
 pub async fn build(_config: Config, deps: Deps) -> Result<Arc<State>> {
     Ok(Arc::new(State { database: deps.database, clock: deps.clock, client: deps.client }))
 }
