@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use common::id::{IncarnationId, KeyId, LeaseId, UsagePlanId};
 use common::{Clock, Error, Result};
-use contracts::lease::{AppendBatch, GatewayRegistered, LeaseAnswers, LeaseSettle, LeaseSettled, ReportWatermark};
+use contracts::lease::{
+    AppendBatch, GatewayRegistered, LeaseAnswers, LeaseSettle, LeaseSettled, ReportWatermark,
+};
 use contracts::{Client, Ctx, Role};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -91,7 +93,10 @@ impl Books {
         let recovered: Vec<Recovered> = recover(&disk, &boot_id).map_err(unusable)?;
         let interrupted: usize = recovered.iter().map(|run| run.interrupted).sum();
         if interrupted > 0 {
-            tracing::warn!(interrupted, "calls of a run that did not end by itself are recorded as interrupted");
+            tracing::warn!(
+                interrupted,
+                "calls of a run that did not end by itself are recorded as interrupted"
+            );
         }
         let incarnation = IncarnationId::new(clock.now());
         let run = Arc::new(Run::start(disk, gateway, incarnation, &boot_id, config).map_err(unusable)?);

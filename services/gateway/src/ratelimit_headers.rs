@@ -36,7 +36,8 @@ impl RateLimits {
         if let Some(known) = admitted.quota {
             let resets = seconds(known.resets_at.saturating_sub(now));
             let window_seconds = limits.quota.map_or(0, |quota| quota.window_seconds);
-            limits.quota = Some(Limit { most: known.limit, window_seconds, left: Some((known.left, resets)) });
+            limits.quota =
+                Some(Limit { most: known.limit, window_seconds, left: Some((known.left, resets)) });
         }
         limits
     }
@@ -147,7 +148,10 @@ mod tests {
     fn a_call_without_limits_carries_no_line_and_unknown_numbers_are_left_out() {
         assert_eq!(text(RateLimits::default()), [""; 0]);
         let quota = Some(Limit { most: 1000, window_seconds: 86_400, left: None });
-        assert_eq!(text(RateLimits { throttle: None, quota }), ["ratelimit-policy: \"quota\";q=1000;w=86400"]);
+        assert_eq!(
+            text(RateLimits { throttle: None, quota }),
+            ["ratelimit-policy: \"quota\";q=1000;w=86400"]
+        );
     }
 
     #[test]

@@ -89,8 +89,7 @@ impl Handle {
 
 /// Starts a gateway on the current runtime. It serves at once what it has on disk.
 pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
-    std::fs::create_dir_all(&config.data_dir)
-        .map_err(|error| unusable(&config.data_dir, &error))?;
+    std::fs::create_dir_all(&config.data_dir).map_err(|error| unusable(&config.data_dir, &error))?;
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(Error::internal)?;
 
@@ -162,6 +161,7 @@ pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
                 actix_rt::spawn(tend(Rc::clone(&worker)));
                 fn_service(move |io: TcpStream| {
                     let worker = Rc::clone(&worker);
+                    worker.metrics.connection_opened();
                     async move {
                         serve(io, worker).await;
                         Ok::<_, ()>(())

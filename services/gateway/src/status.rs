@@ -174,8 +174,16 @@ impl Status {
         metrics::render(&self.workers.lock(), &mut out);
         let (stages, keys) = live.sizes();
         let unrecorded = [
-            ("tollgate_gateway_unrecorded_refusals_total", "Refusals beyond the disk bound.", &self.unrecorded.refused),
-            ("tollgate_gateway_unrecorded_calls_total", "Calls served beyond the disk bound.", &self.unrecorded.served),
+            (
+                "tollgate_gateway_unrecorded_refusals_total",
+                "Refusals beyond the disk bound.",
+                &self.unrecorded.refused,
+            ),
+            (
+                "tollgate_gateway_unrecorded_calls_total",
+                "Calls served beyond the disk bound.",
+                &self.unrecorded.served,
+            ),
         ];
         for (name, help, counter) in unrecorded {
             metrics::header(&mut out, name, "counter", help);

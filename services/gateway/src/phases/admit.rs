@@ -45,7 +45,8 @@ pub(crate) async fn admit(
     };
 
     let method_limit = plan.method_throttle(route.stage, route.method).map(|throttle| {
-        let bucket: Arc<Bucket> = cx.worker.buckets.of(key, plan.id, route.stage.api, &route.method.throttle_key);
+        let bucket: Arc<Bucket> =
+            cx.worker.buckets.of(key, plan.id, route.stage.api, &route.method.throttle_key);
         (bucket, Rate::new(&throttle))
     });
     let mut buckets: [Option<(&Bucket, Rate)>; 2] = [None, stage_limit];

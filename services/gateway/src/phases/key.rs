@@ -34,8 +34,7 @@ pub(crate) fn identify<'a>(
     let Some(key) = live.key(KeyHash::of(value), route.stage.tenant) else {
         return refuse(Reason::KeyUnknown);
     };
-    let mut subject =
-        Subject { key: Some(key.key), subscription: key.subscription(), ..Subject::default() };
+    let mut subject = Subject { key: Some(key.key), subscription: key.subscription(), ..Subject::default() };
     let grant = live.grant(key);
     subject.plan = grant.and_then(|grant| grant.sold_plan);
     let plan = grant.and_then(|grant| live.plan_for(grant, route.stage));

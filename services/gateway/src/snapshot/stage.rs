@@ -82,7 +82,10 @@ pub(crate) struct Upstream {
 
 impl Stage {
     /// Compiles a stage with the bucket of its throttle. Fails when its routes contradict each other.
-    pub(crate) fn compile(entry: &StageEntry, bucket: Arc<Bucket>) -> Result<Self, apidef::matcher::BuildError> {
+    pub(crate) fn compile(
+        entry: &StageEntry,
+        bucket: Arc<Bucket>,
+    ) -> Result<Self, apidef::matcher::BuildError> {
         let document = &entry.document;
         let variables = entry.settings.variables.clone();
         let upstream = document.upstream.as_ref().map(|upstream| upstream.url.as_str());
@@ -117,7 +120,10 @@ impl Stage {
                 .iter()
                 .map(|header| (header.name.clone(), header.value.clone()))
                 .collect(),
-            throttle: entry.settings.throttle.map(|throttle| StageThrottle { rate: Rate::new(&throttle), bucket }),
+            throttle: entry
+                .settings
+                .throttle
+                .map(|throttle| StageThrottle { rate: Rate::new(&throttle), bucket }),
             variables,
         })
     }

@@ -70,11 +70,8 @@ fn exactly_the_quota_is_admitted() {
 #[test]
 fn a_failed_call_gives_its_unit_back() {
     let port = testkit::free_port().unwrap();
-    let gateway = TestGateway::start(
-        keyed_api(&format!("http://127.0.0.1:{port}")),
-        StageSettings::default(),
-        |_| {},
-    );
+    let gateway =
+        TestGateway::start(keyed_api(&format!("http://127.0.0.1:{port}")), StageSettings::default(), |_| {});
     gateway.sell(VALUE, |plan| plan.quota = quota(2));
     for _ in 0..5 {
         assert_eq!(gateway.call_with(VALUE, "/a").status(), 504, "unreachable, never exhausted");

@@ -1,7 +1,9 @@
 //! Integrations that map: HTTP and mock.
 
 use apidef::Api;
-use apidef::model::{Integration, IntegrationResponse, IntegrationType, Method, Resource, Upstream as ApiUpstream, Verb};
+use apidef::model::{
+    Integration, IntegrationResponse, IntegrationType, Method, Resource, Upstream as ApiUpstream, Verb,
+};
 use contracts::apis::StageSettings;
 use testkit::{Head, Upstream};
 
@@ -23,7 +25,9 @@ fn response(status: &str, pattern: Option<&str>, template: &str) -> IntegrationR
         ..IntegrationResponse::default()
     };
     response.response_templates.insert("application/json".to_owned(), template.to_owned());
-    response.response_parameters.insert("method.response.header.X-Made-By".to_owned(), "'template'".to_owned());
+    response
+        .response_parameters
+        .insert("method.response.header.X-Made-By".to_owned(), "'template'".to_owned());
     response
 }
 
@@ -49,7 +53,8 @@ fn a_mock_answers_from_its_templates_alone() {
 fn an_http_integration_maps_the_request() {
     let mut http = Integration { kind: IntegrationType::Http, ..Integration::http_proxy("/v2/{id}") };
     http.http_method = Some("PUT".to_owned());
-    http.request_templates.insert("application/json".to_owned(), r#"{"wrapped":$input.json('$')}"#.to_owned());
+    http.request_templates
+        .insert("application/json".to_owned(), r#"{"wrapped":$input.json('$')}"#.to_owned());
     http.integration_responses.insert("200".to_owned(), response("200", None, "$input.body"));
     let upstream = Upstream::start(echoes_head).unwrap();
     let gateway = TestGateway::start(api(&upstream.url(), http), StageSettings::default(), |_| {});
@@ -63,7 +68,8 @@ fn an_http_integration_maps_the_request() {
 #[test]
 fn an_http_integration_maps_the_answer_by_its_status() {
     let mut http = Integration { kind: IntegrationType::Http, ..Integration::http_proxy("/x") };
-    http.integration_responses.insert("404".to_owned(), response("410", Some("4\\d\\d"), r#"{"was":$input.json('$')}"#));
+    http.integration_responses
+        .insert("404".to_owned(), response("410", Some("4\\d\\d"), r#"{"was":$input.json('$')}"#));
     let upstream =
         Upstream::start(answers("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n\"missing\"")).unwrap();
     let gateway = TestGateway::start(api(&upstream.url(), http.clone()), StageSettings::default(), |_| {});

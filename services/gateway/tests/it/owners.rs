@@ -104,7 +104,8 @@ impl Owners {
 
     pub fn client(&self) -> Client {
         let apis = Endpoints::new(Role::Apis).with(&self.stages, follow_stages);
-        let metering = Endpoints::new(Role::Metering).with(&self.access, follow_access)
+        let metering = Endpoints::new(Role::Metering)
+            .with(&self.access, follow_access)
             .with(&self.access, register)
             .with(&self.access, grant)
             .with(&self.access, settle)
@@ -205,7 +206,13 @@ async fn grant(metering: Arc<Metering>, _: Ctx, call: LeaseGrant) -> common::Res
         let outcome = if units == 0 {
             LeaseOutcome::Exhausted { until, limit, left: 0 }
         } else {
-            LeaseOutcome::Granted { units, period_start: 0, period_end: until, limit, left: left - units.min(left) }
+            LeaseOutcome::Granted {
+                units,
+                period_start: 0,
+                period_end: until,
+                limit,
+                left: left - units.min(left),
+            }
         };
         LeaseAnswer { lease: want.lease, outcome }
     });

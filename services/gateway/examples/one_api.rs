@@ -1,0 +1,139 @@
+//! A gateway in front of one upstream, for measuring: `one_api UPSTREAM_URL PORT KEYS`.
+//!
+//! Its configuration comes from a stand-in for `apis` and `metering` in this process; every key opens `/_api/aaaaaaaaaa/dev/`
+//! without limits, and records are acknowledged and dropped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use apidef::Api;
+use apidef::model::{Integration, Method, Resource, Upstream, Verb};
+use common::Clock;
+use common::id::{DeploymentId, KeyId, TenantId, UsagePlanId};
+use contracts::apis::{FollowStages, StageEntry, StageSettings};
+use contracts::lease::{
+    AppendBatch, Appended, GatewayRegister, GatewayRegistered, ReportWatermark, WatermarkReported,
+};
+use contracts::metering::{AccessEntry, DegradedMode, FollowAccess, KeyEntry, PlanStage, UsagePlanEntry};
+use contracts::stream::{Change, Changes, Follow};
+use contracts::{Client, Ctx, Endpoints, Role};
+
+const API: &str = "aaaaaaaaaa";
+
+struct Owners {
+    stage: StageEntry,
+    access: Vec<Change<AccessEntry>>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = |name: &str| arguments.next().with_context(|| format!("no {name} given"));
+    let (upstream, port, keys): (_, u16, usize) =
+        (next("upstream")?, next("port")?.parse()?, next("number of keys")?.parse()?);
+    let clock = Clock::System;
+    let owners = Arc::new(owners(&upstream, keys, &clock)?);
+    let apis = Endpoints::new(Role::Apis).with(&owners, stages);
+    let metering = Endpoints::new(Role::Metering)
+        .with(&owners, access)
+        .with(&owners, register)
+        .with(&owners, append)
+        .with(&owners, report);
+    let runtime = tokio::runtime::Handle::current();
+    let client =
+        Client::builder().local(Arc::new(apis), runtime.clone()).local(Arc::new(metering), runtime).build();
+    let data = tempfile::tempdir()?;
+    let mut config = gateway::Config {
+        listen: SocketAddr::from(([127, 0, 0, 1], port)),
+        workers: 1,
+        data_dir: data.path().to_owned(),
+        ..gateway::Config::default()
+    };
+    config.upstream.allow = vec!["127.0.0.0/8".parse().map_err(anyhow::Error::msg)?];
+    let handle = gateway::run(config, gateway::Deps { client, clock }).await?;
+    tokio::signal::ctrl_c().await?;
+    handle.stop().await?;
+    Ok(())
+}
+
+fn owners(upstream: &str, keys: usize, clock: &Clock) -> Result<Owners> {
+    let (now, api) = (clock.now(), API.parse()?);
+    let (tenant, plan) = (TenantId::new(now), UsagePlanId::new(now));
+    let mut document = Api::new("bench");
+    document.upstream = Some(Upstream { url: upstream.to_owned(), ..Upstream::default() });
+    let integration = Some(Integration::http_proxy("/{proxy}"));
+    let method = Method { api_key_required: true, integration, ..Method::default() };
+    let mut resource = Resource::default();
+    resource.methods.insert(Verb::Any, method);
+    document.resources.insert("/{proxy+}".to_owned(), resource);
+    let stage = StageEntry {
+        tenant,
+        api,
+        stage: "dev".to_owned(),
+        deployment: DeploymentId::new(now),
+        document: Arc::new(document),
+        settings: StageSettings::default(),
+        secret_headers: Vec::new(),
+    };
+    let usage_plan = AccessEntry::UsagePlan(UsagePlanEntry {
+        id: plan,
+        tenant,
+        throttle: None,
+        quota: None,
+        stages: vec![PlanStage { api_id: api, stage: "dev".to_owned(), throttle: Default::default() }],
+        degraded: DegradedMode::Refuse,
+    });
+    let key = |number: usize| {
+        AccessEntry::Key(KeyEntry {
+            id: KeyId::new(now),
+            tenant,
+            sha256: common::secret::sha256_hex(format!("key-{number:020}").as_bytes()),
+            previous: None,
+            enabled: true,
+            expires_at: None,
+            created_at: now,
+            usage_plans: vec![plan],
+            subscription: None,
+            plan: None,
+        })
+    };
+    let entries = std::iter::once(usage_plan).chain((0..keys).map(key));
+    let access = entries.enumerate().map(|(at, state)| Change {
+        revision: at as u64 + 1,
+        key: format!("entry/{at}"),
+        state: Some(state),
+    });
+    Ok(Owners { stage, access: access.collect() })
+}
+
+async fn stages(owners: Arc<Owners>, _: Ctx, call: FollowStages) -> common::Result<Changes<StageEntry>> {
+    let key = format!("stage/{API}/dev");
+    let change = Change { revision: 1, key, state: Some(owners.stage.clone()) };
+    Ok(after(&call.follow, std::slice::from_ref(&change)).await)
+}
+
+async fn access(owners: Arc<Owners>, _: Ctx, call: FollowAccess) -> common::Result<Changes<AccessEntry>> {
+    Ok(after(&call.follow, &owners.access).await)
+}
+
+async fn after<T: Clone>(follow: &Follow, all: &[Change<T>]) -> Changes<T> {
+    let revision = all.len() as u64;
+    if follow.applied >= revision {
+        tokio::time::sleep(std::time::Duration::from_millis(u64::from(follow.wait_ms))).await;
+        return Changes { changes: Vec::new(), revision, more: false };
+    }
+    Changes { changes: all.to_vec(), revision, more: false }
+}
+
+async fn register(_: Arc<Owners>, _: Ctx, _: GatewayRegister) -> common::Result<GatewayRegistered> {
+    Ok(GatewayRegistered {})
+}
+
+async fn append(_: Arc<Owners>, _: Ctx, call: AppendBatch) -> common::Result<Appended> {
+    Ok(Appended { acked_through: call.sequence })
+}
+
+async fn report(_: Arc<Owners>, _: Ctx, _: ReportWatermark) -> common::Result<WatermarkReported> {
+    Ok(WatermarkReported::default())
+}
