@@ -97,11 +97,12 @@ impl Failure {
 
     /// The answer to a client that can still be given one.
     fn refusal(&self, cx: &Cx<'_>, route: &Route<'_>) -> Refusal {
+        let refusal = Refusal::new(self.reason());
         if let Self::Upstream(error) = self {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             let (api, stage) = (route.stage.api, &route.stage.name);
-            tracing::warn!(%api, stage, request_id = %cx.id, %error, cause, "upstream failed");
+            tracing::warn!(%api, stage, request_id = %cx.id, %error, cause, retry = ?refusal.retry(), "upstream failed");
         }
-        Refusal::new(self.reason())
+        refusal
     }
 }

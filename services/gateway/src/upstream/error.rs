@@ -4,7 +4,7 @@ use std::io;
 
 /// Why bytes from an upstream are not an acceptable HTTP/1.1 response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FramingFault {
+pub(crate) enum FramingFault {
     /// The head is not well-formed.
     #[error("malformed response head")]
     Head,
@@ -30,7 +30,7 @@ pub enum FramingFault {
 
 /// Why an exchange with an upstream failed.
 #[derive(Debug, thiserror::Error)]
-pub enum UpstreamError {
+pub(crate) enum UpstreamError {
     /// Every address of the name is one the gateway must not connect to.
     #[error("upstream address not permitted")]
     Blocked,

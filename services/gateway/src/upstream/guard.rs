@@ -54,18 +54,18 @@ fn bits(address: IpAddr) -> u128 {
 
 /// Decides whether an upstream's address may be connected to.
 #[derive(Debug, Clone, Default)]
-pub struct Guard {
+pub(crate) struct Guard {
     allowed: Vec<Cidr>,
 }
 
 impl Guard {
     /// Allows public addresses and those in `allowed`.
-    pub fn new(allowed: Vec<Cidr>) -> Self {
+    pub(crate) fn new(allowed: Vec<Cidr>) -> Self {
         Self { allowed }
     }
 
     /// True when `address` may be connected to.
-    pub fn permits(&self, address: IpAddr) -> bool {
+    pub(crate) fn permits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         if self.allowed.iter().any(|range| range.contains(address)) {
             return true;

@@ -21,10 +21,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
-pub use self::error::FramingFault;
-pub(crate) use self::error::UpstreamError;
+pub(crate) use self::error::{FramingFault, UpstreamError};
 pub(crate) use self::exchange::{Exchange, Sink, Source, write_chunk};
-pub use self::guard::{Cidr, Guard};
+pub use self::guard::Cidr;
+use self::guard::Guard;
 pub(crate) use self::head::{Framing, Meta, list_contains};
 
 use self::connect::Connector;
@@ -153,11 +153,6 @@ impl Client {
     /// Closes idle connections whose time is over. To be called now and then.
     pub(crate) fn sweep(&self) {
         self.pool.sweep(common::clock::monotonic());
-    }
-
-    /// Idle connections held.
-    pub(crate) fn idle_connections(&self) -> usize {
-        self.pool.len()
     }
 }
 

@@ -89,9 +89,4 @@ impl Pool {
             !waiting.is_empty()
         });
     }
-
-    /// How many connections wait, over all origins.
-    pub(crate) fn len(&self) -> usize {
-        self.idle.borrow().values().map(VecDeque::len).sum()
-    }
 }

@@ -17,7 +17,7 @@ use super::UpstreamError;
 /// The configured trust anchors cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read certificates from {}: {reason}", path.display())]
-pub struct TrustError {
+pub(crate) struct TrustError {
     path: PathBuf,
     reason: String,
 }

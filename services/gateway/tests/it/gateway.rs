@@ -17,17 +17,17 @@ use tokio::runtime::Runtime;
 use crate::owners::{Owners, Record};
 
 /// Everything a wire test needs: one API with the stage `dev` in front of one upstream.
-pub struct TestGateway {
-    pub owners: Owners,
-    pub api: ApiId,
-    pub tenant: TenantId,
-    pub data_dir: TempDir,
+pub(crate) struct TestGateway {
+    pub(crate) owners: Owners,
+    pub(crate) api: ApiId,
+    pub(crate) tenant: TenantId,
+    pub(crate) data_dir: TempDir,
     handle: Option<Handle>,
     runtime: Runtime,
 }
 
 /// An API that passes everything on to `upstream`, without keys.
-pub fn open_api(upstream: &str) -> Api {
+pub(crate) fn open_api(upstream: &str) -> Api {
     let mut api = Api::new("test");
     api.upstream = Some(ApiUpstream { url: upstream.to_owned(), ..ApiUpstream::default() });
     for (path, uri) in [("/", "/"), ("/{proxy+}", "/{proxy}")] {
@@ -40,7 +40,7 @@ pub fn open_api(upstream: &str) -> Api {
 }
 
 /// The same, and every method needs a key.
-pub fn keyed_api(upstream: &str) -> Api {
+pub(crate) fn keyed_api(upstream: &str) -> Api {
     let mut api = open_api(upstream);
     for resource in api.resources.values_mut() {
         resource.methods.values_mut().for_each(|method| method.api_key_required = true);
@@ -49,7 +49,7 @@ pub fn keyed_api(upstream: &str) -> Api {
 }
 
 /// Short enough for a test, long enough for a busy machine.
-pub fn config(data_dir: &TempDir) -> Config {
+pub(crate) fn config(data_dir: &TempDir) -> Config {
     let mut config = Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         workers: 1,
@@ -64,11 +64,11 @@ pub fn config(data_dir: &TempDir) -> Config {
 
 impl TestGateway {
     /// In front of `upstream`, an address as `http://127.0.0.1:PORT`.
-    pub fn before(upstream: &str) -> Self {
+    pub(crate) fn before(upstream: &str) -> Self {
         Self::start(open_api(upstream), StageSettings::default(), |_| {})
     }
 
-    pub fn start(document: Api, settings: StageSettings, adjust: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn start(document: Api, settings: StageSettings, adjust: impl FnOnce(&mut Config)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -94,7 +94,7 @@ impl TestGateway {
     }
 
     /// Starts (again) with the owners as they are.
-    pub fn launch(&mut self, config: Config) {
+    pub(crate) fn launch(&mut self, config: Config) {
         let owners = self.owners.clone();
         let handle = self.runtime.block_on(async {
             let deps = Deps { client: owners.client(), clock: Clock::System };
@@ -106,7 +106,7 @@ impl TestGateway {
     }
 
     /// Starts (again) while no owner can be reached.
-    pub fn launch_alone(&mut self, config: Config) {
+    pub(crate) fn launch_alone(&mut self, config: Config) {
         let handle = self.runtime.block_on(async {
             let deps = Deps { client: contracts::Client::builder().build(), clock: Clock::System };
             gateway::run(config, deps).await.expect("a gateway")
@@ -115,49 +115,53 @@ impl TestGateway {
     }
 
     /// Waits until everything the owners said is in force.
-    pub fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.runtime.block_on(self.owners.in_force());
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.handle.as_ref().expect("running").address()
     }
 
     /// Ends it as a signal would.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(handle) = self.handle.take() {
             self.runtime.block_on(handle.stop()).expect("a clean stop");
         }
     }
 
-    pub fn connect(&self) -> Wire {
+    pub(crate) fn connect(&self) -> Wire {
         Wire::connect(self.address()).expect("a connection")
     }
 
     /// `{method} /_api/{api}/dev{path}` with Host, the given lines, and the empty line.
-    pub fn request(&self, method: &str, path: &str, lines: &str) -> String {
+    pub(crate) fn request(&self, method: &str, path: &str, lines: &str) -> String {
         format!("{method} /_api/{}/dev{path} HTTP/1.1\r\nHost: gateway.test\r\n{lines}\r\n", self.api)
     }
 
     /// Sends a request on a connection of its own and reads the whole answer.
-    pub fn call(&self, method: &str, path: &str, lines: &str) -> Answer {
+    pub(crate) fn call(&self, method: &str, path: &str, lines: &str) -> Answer {
         self.send(self.request(method, path, lines))
     }
 
     /// Sends bytes on a connection of their own and reads one answer.
-    pub fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
+    pub(crate) fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
         let mut wire = self.connect();
         wire.send(bytes).expect("sent");
         read_answer(&mut wire)
     }
 
     /// Sends a request with a key.
-    pub fn call_with(&self, key: &str, path: &str) -> Answer {
+    pub(crate) fn call_with(&self, key: &str, path: &str) -> Answer {
         self.call("GET", path, &format!("x-api-key: {key}\r\n"))
     }
 
     /// Puts a plan and a key with this value in force; answers their entries.
-    pub fn sell(&self, value: &str, adjust: impl FnOnce(&mut UsagePlanEntry)) -> (KeyEntry, UsagePlanEntry) {
+    pub(crate) fn sell(
+        &self,
+        value: &str,
+        adjust: impl FnOnce(&mut UsagePlanEntry),
+    ) -> (KeyEntry, UsagePlanEntry) {
         let mut plan = crate::owners::plan(self.tenant, self.api, "dev");
         adjust(&mut plan);
         let key = crate::owners::key(self.tenant, value, &[plan.id]);
@@ -168,7 +172,7 @@ impl TestGateway {
     }
 
     /// Waits for the record of an answered call.
-    pub fn record_of(&self, answer: &Answer) -> Record {
+    pub(crate) fn record_of(&self, answer: &Answer) -> Record {
         let id = answer.header("x-amzn-requestid").expect("a request id").to_owned();
         let mut found = None;
         let find = || {
@@ -180,14 +184,14 @@ impl TestGateway {
     }
 
     /// The value of one metric line.
-    pub fn metric(&self, line: &str) -> u64 {
+    pub(crate) fn metric(&self, line: &str) -> u64 {
         let answer = self.send("GET /_tollgate/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let found = answer.text().lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
         found.unwrap_or(0)
     }
 
     /// Calls that ended with a reason.
-    pub fn ended(&self, reason: &str) -> u64 {
+    pub(crate) fn ended(&self, reason: &str) -> u64 {
         ["none", "client", "gateway", "upstream"]
             .iter()
             .map(|fault| {
@@ -205,27 +209,27 @@ impl Drop for TestGateway {
 
 /// An answer as a client has it.
 #[derive(Debug)]
-pub struct Answer {
-    pub head: Head,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) head: Head,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.head.status().expect("a status")
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 }
 
 /// Reads one answer; its body by its framing.
-pub fn read_answer(wire: &mut Wire) -> Answer {
+pub(crate) fn read_answer(wire: &mut Wire) -> Answer {
     let head = wire.read_head().expect("a head");
     let bodiless = matches!(head.status(), Some(100..=199 | 204 | 304));
     let body = if bodiless { Vec::new() } else { wire.read_body(&head).expect("a body") };
@@ -233,7 +237,7 @@ pub fn read_answer(wire: &mut Wire) -> Answer {
 }
 
 /// An upstream script that answers every request on a connection with the same bytes.
-pub fn answers(answer: &'static str) -> impl Fn(Wire) -> std::io::Result<()> + Send + Sync + 'static {
+pub(crate) fn answers(answer: &'static str) -> impl Fn(Wire) -> std::io::Result<()> + Send + Sync + 'static {
     move |mut wire| {
         // A client that ends between two requests is the normal end.
         while let Ok(head) = wire.read_head() {
@@ -245,7 +249,7 @@ pub fn answers(answer: &'static str) -> impl Fn(Wire) -> std::io::Result<()> + S
 }
 
 /// An upstream script that answers with the head it got as the body.
-pub fn echoes_head(mut wire: Wire) -> std::io::Result<()> {
+pub(crate) fn echoes_head(mut wire: Wire) -> std::io::Result<()> {
     while let Ok(head) = wire.read_head() {
         wire.read_body(&head)?;
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", head.text.len(), head.text);
@@ -255,7 +259,7 @@ pub fn echoes_head(mut wire: Wire) -> std::io::Result<()> {
 }
 
 /// An upstream script that answers with the body it got, decoded.
-pub fn echoes_body(mut wire: Wire) -> std::io::Result<()> {
+pub(crate) fn echoes_body(mut wire: Wire) -> std::io::Result<()> {
     while let Ok(head) = wire.read_head() {
         let body = wire.read_body(&head)?;
         wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()))?;

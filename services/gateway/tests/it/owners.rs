@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 /// Both streams.
 #[derive(Clone)]
-pub struct Owners {
+pub(crate) struct Owners {
     stages: Arc<Stream<StageEntry>>,
     access: Arc<Metering>,
 }
@@ -38,19 +38,19 @@ struct Metering {
 
 /// What a test asks of a usage record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    pub request_id: String,
-    pub method: String,
-    pub route: String,
-    pub path: String,
-    pub status: u16,
-    pub reason: Reason,
-    pub quota_units: u64,
-    pub billable_units: u64,
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-    pub key: Option<KeyId>,
-    pub usage_plan: Option<UsagePlanId>,
+pub(crate) struct Record {
+    pub(crate) request_id: String,
+    pub(crate) method: String,
+    pub(crate) route: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    pub(crate) reason: Reason,
+    pub(crate) quota_units: u64,
+    pub(crate) billable_units: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) key: Option<KeyId>,
+    pub(crate) usage_plan: Option<UsagePlanId>,
 }
 
 struct Stream<T> {
@@ -98,11 +98,11 @@ impl<T: Clone> Stream<T> {
 }
 
 impl Owners {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { stages: Arc::default(), access: Arc::default() }
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let apis = Endpoints::new(Role::Apis).with(&self.stages, follow_stages);
         let metering = Endpoints::new(Role::Metering)
             .with(&self.access, follow_access)
@@ -115,42 +115,42 @@ impl Owners {
         Client::builder().local(Arc::new(apis), runtime.clone()).local(Arc::new(metering), runtime).build()
     }
 
-    pub fn put_stage(&self, entry: StageEntry) {
+    pub(crate) fn put_stage(&self, entry: StageEntry) {
         self.stages.push(format!("stage/{}/{}", entry.api, entry.stage), Some(entry));
     }
 
-    pub fn remove_stage(&self, api: ApiId, stage: &str) {
+    pub(crate) fn remove_stage(&self, api: ApiId, stage: &str) {
         self.stages.push(format!("stage/{api}/{stage}"), None);
     }
 
-    pub fn put_key(&self, entry: KeyEntry) {
+    pub(crate) fn put_key(&self, entry: KeyEntry) {
         self.access.stream.push(format!("key/{}", entry.id), Some(AccessEntry::Key(entry)));
     }
 
-    pub fn remove_key(&self, key: KeyId) {
+    pub(crate) fn remove_key(&self, key: KeyId) {
         self.access.stream.push(format!("key/{key}"), None);
     }
 
-    pub fn put_plan(&self, entry: UsagePlanEntry) {
+    pub(crate) fn put_plan(&self, entry: UsagePlanEntry) {
         self.access.stream.push(format!("usage_plan/{}", entry.id), Some(AccessEntry::UsagePlan(entry)));
     }
 
-    pub fn remove_plan(&self, plan: UsagePlanId) {
+    pub(crate) fn remove_plan(&self, plan: UsagePlanId) {
         self.access.stream.push(format!("usage_plan/{plan}"), None);
     }
 
     /// From now on no lease is granted.
-    pub fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         self.access.silent.store(true, Ordering::SeqCst);
     }
 
     /// Every record that has arrived.
-    pub fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         self.access.records.lock().clone()
     }
 
     /// Waits until a gateway has reported everything said so far.
-    pub async fn in_force(&self) {
+    pub(crate) async fn in_force(&self) {
         self.stages.in_force().await;
         self.access.stream.in_force().await;
     }
@@ -240,7 +240,7 @@ async fn append(metering: Arc<Metering>, _: Ctx, call: AppendBatch) -> common::R
 }
 
 /// A key of a tenant with this value and these plans.
-pub fn key(tenant: TenantId, value: &str, plans: &[UsagePlanId]) -> KeyEntry {
+pub(crate) fn key(tenant: TenantId, value: &str, plans: &[UsagePlanId]) -> KeyEntry {
     let now = chrono::DateTime::UNIX_EPOCH;
     KeyEntry {
         id: KeyId::new(now),
@@ -257,7 +257,7 @@ pub fn key(tenant: TenantId, value: &str, plans: &[UsagePlanId]) -> KeyEntry {
 }
 
 /// A plan of a tenant for one stage, without limits.
-pub fn plan(tenant: TenantId, api: ApiId, stage: &str) -> UsagePlanEntry {
+pub(crate) fn plan(tenant: TenantId, api: ApiId, stage: &str) -> UsagePlanEntry {
     UsagePlanEntry {
         id: UsagePlanId::new(chrono::DateTime::UNIX_EPOCH),
         tenant,
