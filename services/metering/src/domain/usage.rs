@@ -193,7 +193,7 @@ impl Place {
 
 impl LogQuery {
     /// Checks a query; `now` bounds it where the caller does not.
-    pub(crate) fn check(query: QueryRequestLog, now: DateTime<Utc>) -> Result<Self> {
+    pub(crate) fn check(query: &QueryRequestLog, now: DateTime<Utc>) -> Result<Self> {
         if query.status_class.is_some_and(|class| !(1..=5).contains(&class)) {
             return Err(Error::invalid("statusClass", "must be between 1 and 5"));
         }

@@ -27,5 +27,6 @@ pub async fn run_jobs(service: Arc<Service>, stop: CancellationToken) {
 /// Runs each job once.
 pub async fn run_once(service: &Service) -> Result<()> {
     retain::remove_old_records(service).await?;
-    retain::remove_closed_leases(service).await
+    retain::remove_closed_leases(service).await?;
+    retain::forget_outcomes(service).await
 }

@@ -1,6 +1,7 @@
-//! Removes what is kept for a time only: single records, and leases that are over.
+//! Removes what is kept for a time only: single records, leases that are over, outcomes of requests.
 
 use common::Result;
+use database::idempotency;
 
 use crate::domain::rollup::DAY;
 use crate::service::Service;
@@ -28,4 +29,11 @@ pub(super) async fn remove_closed_leases(service: &Service) -> Result<()> {
     tx.commit().await?;
     tracing::debug!(removed, "closed leases removed");
     Ok(())
+}
+
+/// Forgets outcomes of requests that are too old to be repeated.
+pub(super) async fn forget_outcomes(service: &Service) -> Result<()> {
+    let tx = service.database.system("outcomes of every tenant age alike").await?;
+    idempotency::purge(&tx, service.clock.now()).await?;
+    tx.commit().await
 }

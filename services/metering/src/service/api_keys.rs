@@ -11,7 +11,7 @@ use contracts::metering::{
     RotateApiKey, SavedApiKey, UpdateApiKey,
 };
 use contracts::stream::Liveness;
-use database::TenantTx;
+use database::{TenantTx, idempotency};
 use secrecy::ExposeSecret;
 
 use super::Service;
@@ -30,10 +30,13 @@ pub(crate) async fn create(service: Arc<Service>, ctx: Ctx, request: CreateApiKe
         return Err(Error::invalid("expiresAt", "must be in the future"));
     }
     let tx = service.database.tenant(&ctx).await?;
-    if let Some(id) = request.id
+    let claimed = idempotency::begin(&tx, &ctx, &request).await?;
+    let claimed = claimed.map(|id| id.parse::<KeyId>()).transpose().map_err(Error::internal)?;
+    if let Some(id) = claimed.or(request.id)
         && let Some(made_before) = api_keys::find(&tx, id).await?
     {
         let revision = published_revision(&tx, &change_key(id)).await?;
+        idempotency::finish::<CreateApiKey>(&tx, &ctx, &id.to_string()).await?;
         tx.commit().await?;
         let value = open(&service, &made_before)?;
         let liveness = service.feed.wait_live(revision).await?;
@@ -62,6 +65,7 @@ pub(crate) async fn create(service: Arc<Service>, ctx: Ctx, request: CreateApiKe
         },
     };
     api_keys::insert(&tx, &stored).await?;
+    idempotency::finish::<CreateApiKey>(&tx, &ctx, &id.to_string()).await?;
     audit::record(&tx, &ctx, "api_key.create", &id.to_string(), &stored.key).await?;
     save(&service, tx, stored, Some(value)).await
 }

@@ -36,7 +36,7 @@ pub(crate) async fn request_log(
     request: QueryRequestLog,
 ) -> Result<Page<LoggedRequest>> {
     let tenant = ctx.tenant()?;
-    let query = LogQuery::check(request, ctx.now)?;
+    let query = LogQuery::check(&request, ctx.now)?;
     let calls = service.usage.request_log(tenant, &query).await?;
     Ok(Page::from_overfetch(calls, query.limit, |call| Place::cursor(call.time, call.request_id)))
 }

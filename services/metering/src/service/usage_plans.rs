@@ -11,11 +11,11 @@ use contracts::metering::{
 };
 use contracts::stream::Liveness;
 use contracts::{Ctx, Role};
-use database::TenantTx;
+use database::{TenantTx, idempotency};
 
 use super::Service;
 use crate::domain::usage_plans::check;
-use crate::store::{audit, quotas, usage_plans};
+use crate::store::{audit, published_revision, quotas, usage_plans};
 
 pub(crate) async fn create(
     service: Arc<Service>,
@@ -24,6 +24,15 @@ pub(crate) async fn create(
 ) -> Result<SavedUsagePlan> {
     check(&content)?;
     check_stages_exist(&service, &ctx, &content.stages, &[]).await?;
+    let tx = service.database.tenant(&ctx).await?;
+    if let Some(id) = idempotency::begin(&tx, &ctx, &content).await? {
+        let id: UsagePlanId = id.parse().map_err(Error::internal)?;
+        let usage_plan = usage_plans::get(&tx, id).await?;
+        let revision = published_revision(&tx, &change_key(id)).await?;
+        tx.commit().await?;
+        let liveness = service.feed.wait_live(revision).await?;
+        return Ok(SavedUsagePlan { usage_plan, liveness });
+    }
     let usage_plan = UsagePlan {
         id: UsagePlanId::new(ctx.now),
         name: content.name,
@@ -34,8 +43,8 @@ pub(crate) async fn create(
         degraded: content.degraded,
         created_at: ctx.now,
     };
-    let tx = service.database.tenant(&ctx).await?;
     usage_plans::insert(&tx, &usage_plan).await?;
+    idempotency::finish::<CreateUsagePlan>(&tx, &ctx, &usage_plan.id.to_string()).await?;
     audit::record(&tx, &ctx, "usage_plan.create", &usage_plan.id.to_string(), &usage_plan).await?;
     save(&service, tx, usage_plan).await
 }

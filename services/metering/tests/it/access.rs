@@ -23,6 +23,7 @@ on_both_stores![
     a_key_has_one_plan_per_stage_whichever_side_changes,
     a_value_belongs_to_one_key_of_the_installation,
     creating_a_key_again_with_its_id_finds_it,
+    an_idempotency_key_makes_one_plan_and_one_key,
     a_rotation_keeps_the_key_and_admits_the_old_value_for_its_grace_alone,
     a_revoked_key_stays_revoked,
     a_value_shown_once_is_not_kept,
@@ -121,6 +122,16 @@ async fn creating_a_key_again_with_its_id_finds_it(world: World) {
     assert_eq!((&again.api_key, &again.value), (&first.api_key, &first.value));
     assert!(first.value.unwrap().starts_with("tg_live_"));
     assert_eq!(reason(world.stranger().call(content).await), "api_key_not_found");
+}
+
+async fn an_idempotency_key_makes_one_plan_and_one_key(world: World) {
+    let owner = world.owner().with_idempotency_key("once");
+    let plan = owner.call(plan_content(None, &[])).await.unwrap().usage_plan;
+    assert_eq!(owner.call(plan_content(None, &[])).await.unwrap().usage_plan, plan);
+    let key = owner.call(key_content(&[plan.id])).await.unwrap();
+    let again = owner.call(key_content(&[plan.id])).await.unwrap();
+    assert_eq!((again.api_key, again.value), (key.api_key, key.value));
+    assert_eq!(reason(owner.call(key_content(&[])).await), "idempotency_key_reused");
 }
 
 async fn entry(world: &World, key: KeyId) -> KeyEntry {

@@ -1,5 +1,7 @@
 //! Guarantees of the role on both pairs of stores: SQLite alone, and PostgreSQL with ClickHouse.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod access;
 mod batches;
 mod crashes;

@@ -28,7 +28,6 @@ pub(crate) struct World {
     pub(crate) api: ApiId,
     tenant: TenantId,
     pub(crate) clickhouse: Option<TestClickHouse>,
-    pub(crate) config: Config,
     _postgres: Option<TestPostgres>,
 }
 
@@ -90,7 +89,7 @@ impl World {
         let vault = Vault::from_keys(&[Vault::generate_key("test").into()]).unwrap();
         let dependencies =
             Dependencies { database: database.clone(), vault, client: client.clone(), clock: clock.clone() };
-        let service = metering::build(config.clone(), dependencies).unwrap();
+        let service = metering::build(config, dependencies).unwrap();
         let (api, tenant) = (ApiId::random(), TenantId::new(clock.now()));
         let apis = Arc::new(Apis { tenant, api });
         let apis_endpoints = Endpoints::new(Role::Apis).with::<GetApi, _, _, _>(&apis, Apis::get);
@@ -99,7 +98,7 @@ impl World {
                 .local(Arc::new(metering::endpoints(&service)), Handle::current())
                 .local(Arc::new(apis_endpoints), Handle::current()),
         );
-        Self { service, client, clock, database, api, tenant, clickhouse, config, _postgres: postgres }
+        Self { service, client, clock, database, api, tenant, clickhouse, _postgres: postgres }
     }
 
     /// A member of the tenant that owns [`World::api`].
@@ -165,6 +164,12 @@ impl Member {
     pub(crate) async fn call<C: Call>(&self, request: C) -> Result<C::Output> {
         let ctx = Ctx { now: self.clock.now(), ..self.ctx.clone() };
         self.client.call(&ctx, request).await
+    }
+
+    /// The same member, whose calls carry this idempotency key.
+    pub(crate) fn with_idempotency_key(mut self, key: &str) -> Self {
+        self.ctx.idempotency_key = Some(key.to_owned());
+        self
     }
 
     pub(crate) fn tenant(&self) -> TenantId {

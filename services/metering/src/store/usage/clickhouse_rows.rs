@@ -15,7 +15,6 @@ use crate::domain::usage::{LogQuery, MAX_ROWS, Segment, UsageQuery, UsageSums, W
 use crate::store::sql::{parsed, time};
 
 /// A failure of ClickHouse as the caller sees it: the same request may succeed later.
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err(fault)")]
 pub(super) fn fault(error: ClickHouseError) -> Error {
     Error::unavailable("the usage store", error)
 }
