@@ -1,5 +1,7 @@
 //! The gateway over real sockets, with scripted upstreams and scripted owners of its configuration.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails its test")]
+
 #![expect(missing_docs, reason = "tests say what they prove in their names")]
 
 mod calls_admission;

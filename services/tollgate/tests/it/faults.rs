@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use testkit::wait_until;
+use testkit::{Upstream, wait_until};
 
 use crate::installation::{Admin, Installation, agent};
 
@@ -71,19 +71,22 @@ fn callers(urls: &[String], key: &str, seen: &Arc<Seen>) -> Vec<JoinHandle<()>> 
     (0..CALLERS).map(caller).collect()
 }
 
-/// A mock method that needs a key: the calls measure Tollgate alone.
 const DOCUMENT: &str = r#"
 openapi: 3.0.3
-info: { title: Mock, version: '1' }
-paths:
-  /mock:
-    get:
-      responses: { '200': { description: Always. } }
-      x-amazon-apigateway-integration:
-        type: mock
-        requestTemplates: { application/json: '{"statusCode": 200}' }
-        responses: { default: { statusCode: '200' } }
+info: { title: Quick, version: '1' }
+paths: { /quick: { get: { responses: { '200': { description: Always. } } } } }
 "#;
+
+/// A backend that answers at once, on connections that stay: the calls measure Tollgate alone.
+fn quick_backend() -> Upstream {
+    Upstream::start(|mut wire| {
+        loop {
+            wire.read_head()?;
+            wire.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
+        }
+    })
+    .unwrap()
+}
 
 struct Bench {
     installation: Installation,
@@ -92,13 +95,15 @@ struct Bench {
     key_id: String,
     key: String,
     pids: HashMap<String, u64>,
+    _backend: Upstream,
 }
 
 impl Bench {
     fn new(quota: Value) -> Self {
         let installation = Installation::split().unwrap();
         let admin = Admin::new(installation.text("/graphql"), installation.text("/token"));
-        let import = json!({ "name": "Mock", "document": DOCUMENT, "upstreamUrl": "http://127.0.0.1:9", "stage": "live" });
+        let backend = quick_backend();
+        let import = json!({ "name": "Quick", "document": DOCUMENT, "upstreamUrl": backend.url(), "stage": "live" });
         let api = admin.mutate("apiImport", import, "api { id } status")["api"]["id"].clone();
         let plan = json!({ "name": "faults", "quota": quota, "stages": [{ "apiId": api, "stage": "live" }] });
         let plan = admin.mutate("usagePlanCreate", plan, "usagePlan { id }")["usagePlan"]["id"].clone();
@@ -111,7 +116,7 @@ impl Bench {
         let urls = installation
             .gateways()
             .iter()
-            .map(|gateway| format!("{gateway}/_api/{}/live/mock", api.as_str().unwrap()))
+            .map(|gateway| format!("{gateway}/_api/{}/live/quick", api.as_str().unwrap()))
             .collect();
         let mut pids = HashMap::new();
         for gateway in installation.line["gateways"].as_array().unwrap() {
@@ -119,7 +124,7 @@ impl Bench {
         }
         pids.insert("metering".into(), installation.line["pids"]["metering"].as_u64().unwrap());
         pids.insert("clickhouse".into(), installation.line["clickhouse"]["pid"].as_u64().unwrap());
-        Self { admin, urls, key_id: text(&key["apiKey"]["id"]), key: text(&key["value"]), pids, installation }
+        Self { admin, urls, key_id: text(&key["apiKey"]["id"]), key: text(&key["value"]), pids, installation, _backend: backend }
     }
 
     /// Kills a process as a crash would and starts it again.
