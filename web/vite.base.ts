@@ -4,7 +4,7 @@ import type { UserConfig } from 'vite';
 
 /** What both apps share: assets under hashed names, the common public folder, a development server in front of a running Tollgate. */
 export function base(port: number, backend: string): UserConfig {
-  const proxied = ['/api', '/graphql'].map((path) => [path, { target: backend, changeOrigin: true }] as const);
+  const proxied = ['^/api/', '^/graphql$'].map((path) => [path, { target: backend, changeOrigin: true }] as const);
   return {
     plugins: [react()],
     publicDir: fileURLToPath(new URL('packages/ui/public', import.meta.url)),

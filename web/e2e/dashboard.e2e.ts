@@ -87,10 +87,10 @@ it('P2: an API of one’s own by paste, in three clicks', async () => {
   journey.end({ clicks: 3, seconds: 90 });
 
   await page.getByRole('link', { name: 'Open the API' }).click();
-  await page.getByText('/museum-hours').waitFor();
+  await page.getByText('/museum-hours', { exact: true }).waitFor();
   await page.getByLabel('Search operations by path, method or name').fill('post');
   await page.waitForURL('**/apis/*?q=post');
-  await expect.poll(() => page.getByText('/museum-hours').count()).toBe(0);
+  await expect.poll(() => page.getByText('/museum-hours', { exact: true }).count()).toBe(0);
   expect(complaints).toEqual([]);
   await context.close();
 });
