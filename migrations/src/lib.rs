@@ -51,7 +51,9 @@ impl Schema {
     }
 }
 
-/// Brings the schema to this version. On PostgreSQL `connection` belongs to the tables' owner, its search path is the
+/// Brings the schema to this version.
+///
+/// On PostgreSQL `connection` belongs to the tables' owner, its search path is the
 /// schema, and `application_role` is the role that services connect as: it gets rights on rows, not on tables.
 ///
 /// Fails without a change when the schema has migrations this version does not know.

@@ -41,7 +41,9 @@ pub fn bytes(backend: DbBackend) -> &'static str {
     }
 }
 
-/// Row-level security for a table with a `tenant_id` column: rows are visible only to a transaction that names their
+/// Row-level security for a table with a `tenant_id` column.
+///
+/// Rows are visible only to a transaction that names their
 /// tenant, or that says it works across tenants. Forced, so that it holds for the owner too. Nothing on SQLite, where the
 /// store's queries alone keep tenants apart.
 pub fn protect(backend: DbBackend, table: &str) -> Vec<String> {

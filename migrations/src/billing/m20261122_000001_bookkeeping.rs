@@ -3,11 +3,5 @@
 use crate::shared::{self, SqlMigration};
 
 pub(super) fn migration() -> SqlMigration {
-    SqlMigration {
-        name: "m20261122_000001_bookkeeping",
-        statements: |backend| {
-            let statements = shared::bookkeeping(backend);
-            statements
-        },
-    }
+    SqlMigration { name: "m20261122_000001_bookkeeping", statements: shared::bookkeeping }
 }

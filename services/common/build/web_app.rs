@@ -109,7 +109,7 @@ fn content_type(file: &Path) -> &'static str {
     }
 }
 
-/// Tells contents apart for ETags; no secret depends on it.
+/// Tells contents apart for `ETag` headers; no secret depends on it.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()

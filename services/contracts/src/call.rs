@@ -16,7 +16,7 @@ pub trait Call: Serialize + DeserializeOwned + Send + 'static {
     type Output: Serialize + DeserializeOwned + Send + 'static;
     /// The role that answers.
     const ROLE: Role;
-    /// Name in `POST /internal/{role}/{name}`: snake_case, unique within the role.
+    /// Name in `POST /internal/{role}/{name}`: the struct's, unique within the role.
     const NAME: &'static str;
     /// Who may make the call. Checked before the handler runs, on both wirings.
     const ACCESS: Access;

@@ -35,7 +35,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Route {
     Local(Arc<Endpoints>, Handle),
-    Http(Remote),
+    Http(Box<Remote>),
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl ClientBuilder {
             .build();
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
         let base = base.trim_end_matches('/').to_owned();
-        self.routes.insert(role, Route::Http(Remote { base, token: token.to_owned(), http }));
+        self.routes.insert(role, Route::Http(Box::new(Remote { base, token: token.to_owned(), http })));
         Ok(self)
     }
 

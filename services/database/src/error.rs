@@ -4,7 +4,6 @@ use common::Error;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// A store failure as the caller sees it: `unavailable` when the store could not be reached, else a fault of ours.
-#[expect(clippy::needless_pass_by_value, reason = "used as map_err(store)")]
 pub fn store(error: DbErr) -> Error {
     match error {
         DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => Error::unavailable("the database", error),

@@ -14,7 +14,9 @@ const MAX_KEY: usize = 255;
 /// How long an outcome is remembered, in hours.
 pub const REMEMBERED_HOURS: i64 = 24;
 
-/// Claims the caller's idempotency key for this request. Answers the first outcome when the request was answered before,
+/// Claims the caller's idempotency key for this request.
+///
+/// Answers the first outcome when the request was answered before,
 /// and `None` when it is new or carries no key: then do the work and call [`finish`] in the same transaction.
 ///
 /// Fails with `conflict` when the key was used for another request, or by somebody else.

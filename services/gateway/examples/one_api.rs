@@ -3,7 +3,7 @@
 //! Its configuration comes from a stand-in for `apis` and `metering` in this process; every key opens `/_api/aaaaaaaaaa/dev/`
 //! without limits, and records are acknowledged and dropped.
 
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -44,14 +44,12 @@ async fn main() -> Result<()> {
     let client =
         Client::builder().local(Arc::new(apis), runtime.clone()).local(Arc::new(metering), runtime).build();
     let data = tempfile::tempdir()?;
-    let mut config = gateway::Config {
-        listen: SocketAddr::from(([127, 0, 0, 1], port)),
-        workers: 1,
-        data_dir: data.path().to_owned(),
-        ..gateway::Config::default()
-    };
+    let mut config =
+        gateway::Config { workers: 1, data_dir: data.path().to_owned(), ..gateway::Config::default() };
     config.upstream.allow = vec!["127.0.0.0/8".parse().map_err(anyhow::Error::msg)?];
-    let handle = gateway::run(config, gateway::Deps { client, clock }).await?;
+    let handle =
+        gateway::run(config, TcpListener::bind(("127.0.0.1", port))?, gateway::Deps { client, clock })
+            .await?;
     tokio::signal::ctrl_c().await?;
     handle.stop().await?;
     Ok(())

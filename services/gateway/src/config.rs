@@ -1,6 +1,5 @@
 //! What a gateway is told at its start.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -13,8 +12,6 @@ use crate::upstream::UpstreamConfig;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where clients connect; port 0 = any free one.
-    pub listen: SocketAddr,
     /// Worker threads; 0 = one per core.
     pub workers: usize,
     /// Where the gateway keeps its identity, its last good configuration and its spool.
@@ -38,7 +35,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             workers: 0,
             data_dir: PathBuf::from("data/gateway"),
             host_suffixes: Vec::new(),

@@ -63,7 +63,7 @@ impl Refusal {
             Reason::UpstreamUnreachable | Reason::UpstreamBlocked => {
                 (504, "Network error communicating with endpoint", None)
             }
-            Reason::UpstreamInvalidResponse => (502, "Bad Gateway", None),
+            Reason::UpstreamInvalidResponse => (504, "Invalid response from the endpoint", None),
             Reason::LeaseUnavailable
             | Reason::SpoolFull
             | Reason::Overloaded

@@ -27,6 +27,6 @@ mod upstream;
 mod worker;
 
 pub use self::config::Config;
-pub use self::run::{Deps, Handle, run};
+pub use self::run::{Deps, Handle, Probe, run};
 pub use self::server::Limits;
 pub use self::upstream::{Cidr, UpstreamConfig};

@@ -26,15 +26,17 @@ pub(crate) struct WorkerMetrics {
     in_flight: AtomicU64,
 }
 
+/// Picks one number of a worker.
+type Counter<'a> = &'a dyn Fn(&WorkerMetrics) -> &AtomicU64;
+
 impl Default for WorkerMetrics {
     fn default() -> Self {
-        const ZERO: AtomicU64 = AtomicU64::new(0);
         Self {
-            by_class: [ZERO; STATUS_CLASSES],
-            by_reason: [ZERO; REASONS],
-            malformed: ZERO,
-            connections: ZERO,
-            in_flight: ZERO,
+            by_class: std::array::from_fn(|_| AtomicU64::new(0)),
+            by_reason: std::array::from_fn(|_| AtomicU64::new(0)),
+            malformed: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
         }
     }
 }
@@ -102,7 +104,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], out: &mut String) {
         let count = sum(&|worker| &worker.by_class[class]);
         let _ = writeln!(out, "tollgate_gateway_responses_total{{class=\"{class}\"}} {count}");
     }
-    let single: [(&str, &str, &str, &dyn Fn(&WorkerMetrics) -> &AtomicU64); 3] = [
+    let single: [(&str, &str, &str, Counter<'_>); 3] = [
         ("tollgate_gateway_malformed_requests_total", "counter", "Requests that were not HTTP.", &|w| {
             &w.malformed
         }),

@@ -1,16 +1,15 @@
-//! Health and metrics, at paths no API can have.
+//! Health, at paths no API can have.
 //!
-//! Answered where a request addresses no API: `/_tollgate/livez`, `/_tollgate/readyz`, `/_tollgate/metrics`, and the same
+//! Answered where a request addresses no API: `/_tollgate/livez`, `/_tollgate/readyz`, and the same
 //! names without the prefix, as every role has them.
 
 use actix_http::Method;
 
 use crate::answer::Answer;
 use crate::phases::Cx;
-use crate::snapshot::Live;
 
 /// The answer to an operations request; none when it is none.
-pub(crate) fn answer(cx: &Cx<'_>, live: &Live) -> Option<Answer> {
+pub(crate) fn answer(cx: &Cx<'_>) -> Option<Answer> {
     let path = cx.path();
     let name = path.strip_prefix("/_tollgate").unwrap_or(path);
     if !matches!(cx.request.head().method, Method::GET | Method::HEAD) {
@@ -19,9 +18,6 @@ pub(crate) fn answer(cx: &Cx<'_>, live: &Live) -> Option<Answer> {
     match name {
         "/livez" => Some(Answer::with_body(200, "text/plain; charset=utf-8", "ok\n")),
         "/readyz" => Some(cx.worker.status.readyz()),
-        "/metrics" => {
-            Some(Answer::with_body(200, "text/plain; version=0.0.4", cx.worker.status.metrics(live)))
-        }
         _ => None,
     }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use actix_server::{Server, ServerHandle};
 use actix_service::{fn_factory, fn_service};
+use arc_swap::ArcSwap;
 use common::id::GatewayId;
 use common::{Clock, Error, Result};
 use contracts::Client;
 use parking_lot::Mutex;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,14 +22,12 @@ use crate::config::Config;
 use crate::follow::Follower;
 use crate::hosts::HostNames;
 use crate::server::serve;
-use crate::snapshot::{Store, Writer};
+use crate::snapshot::{Live, Store, Writer};
 use crate::spool::{Disk, RunConfig};
 use crate::status::Status;
 use crate::upstream::UpstreamShared;
 use crate::worker::{Worker, WorkerParts};
 
-/// Waiting connections per listener.
-const BACKLOG: i32 = 1024;
 /// How often a worker looks after its batches.
 const TICK: Duration = Duration::from_millis(50);
 /// How often it looks after its idle upstream connections.
@@ -44,12 +42,31 @@ pub struct Deps {
     pub clock: Clock,
 }
 
+/// Sees how a gateway is, from outside its workers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    status: Arc<Status>,
+    live: Arc<ArcSwap<Live>>,
+}
+
+impl Probe {
+    /// Reasons against sending calls here; none when it is ready.
+    pub fn obstacles(&self) -> Vec<String> {
+        self.status.obstacles()
+    }
+
+    /// Metrics in the Prometheus text format.
+    pub fn metrics(&self) -> String {
+        self.status.metrics(&self.live.load())
+    }
+}
+
 /// A running gateway. Dropping it does not stop it; [`Handle::stop`] does.
 #[derive(Debug)]
 pub struct Handle {
     address: SocketAddr,
     gateway: GatewayId,
-    status: Arc<Status>,
+    probe: Probe,
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     drain: watch::Sender<bool>,
@@ -68,14 +85,14 @@ impl Handle {
         self.gateway
     }
 
-    /// Reasons against sending calls here; none when it is ready.
-    pub fn obstacles(&self) -> Vec<String> {
-        self.status.obstacles()
+    /// How it is.
+    pub fn probe(&self) -> Probe {
+        self.probe.clone()
     }
 
     /// Takes no more requests, lets those in flight end within the drain time, and stops.
     pub async fn stop(self) -> Result<()> {
-        self.status.drain();
+        self.probe.status.drain();
         // No receiver is left only when every worker has ended already.
         let _ = self.drain.send(true);
         self.server.stop(true).await;
@@ -88,9 +105,8 @@ impl Handle {
 }
 
 /// Starts a gateway on the current runtime. It serves at once what it has on disk.
-pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
+pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Handle> {
     std::fs::create_dir_all(&config.data_dir).map_err(|error| unusable(&config.data_dir, &error))?;
-    let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(Error::internal)?;
 
     let stale_after = match config.stale_after_seconds {
@@ -143,7 +159,7 @@ pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
         shared: UpstreamShared::new(&config.upstream).map_err(Error::internal)?,
         hosts: Arc::new(HostNames::new(&config.host_suffixes)),
         status: Arc::clone(&status),
-        live,
+        live: Arc::clone(&live),
         run: Arc::clone(&books.run),
         accounts: Arc::clone(&books.accounts),
         ask: books.ask.clone(),
@@ -181,7 +197,8 @@ pub async fn run(config: Config, deps: Deps) -> Result<Handle> {
     let handle = server.handle();
     let serving = tokio::spawn(server);
     tracing::info!(%address, %gateway, workers, "gateway started");
-    Ok(Handle { address, gateway, status, server: handle, serving, drain, followers, books })
+    let probe = Probe { status, live };
+    Ok(Handle { address, gateway, probe, server: handle, serving, drain, followers, books })
 }
 
 async fn watch_drain(worker: Rc<Worker>, mut draining: watch::Receiver<bool>) {
@@ -210,16 +227,4 @@ async fn tend(worker: Rc<Worker>) {
 
 fn unusable(data_dir: &Path, error: &std::io::Error) -> Error {
     Error::unavailable("the data directory", format!("{}: {error}", data_dir.display()))
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener> {
-    let open = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        std::io::Result::Ok(TcpListener::from(socket))
-    };
-    open().map_err(|error| Error::unavailable("the gateway's port", format!("{address}: {error}")))
 }

@@ -42,6 +42,10 @@ pub(crate) struct Worker {
     pub(crate) stall: Duration,
     live: Arc<ArcSwap<Live>>,
     /// The version last seen, so that a request costs no write to memory other workers use.
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "requests share the version without touching the Arc's counter"
+    )]
     seen: RefCell<Rc<Arc<Live>>>,
     scratch: RefCell<Vec<u8>>,
 }
@@ -98,6 +102,10 @@ impl Worker {
     }
 
     /// The configuration in force; a request keeps the one it began with.
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "requests share the version without touching the Arc's counter"
+    )]
     pub(crate) fn live(&self) -> Rc<Arc<Live>> {
         let mut seen = self.seen.borrow_mut();
         let current = self.live.load();

@@ -24,7 +24,7 @@ const MAX_REQUEST: usize = 32 << 20;
 pub(crate) type Faults = Pin<Box<dyn Future<Output = Vec<String>> + Send>>;
 /// Finds out whether a role is ready.
 pub(crate) type Readiness = Arc<dyn Fn() -> Faults + Send + Sync>;
-/// Writes the role's metrics in the OpenMetrics text format.
+/// Writes the role's metrics as Prometheus reads them.
 pub(crate) type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What the inner side of one role serves.

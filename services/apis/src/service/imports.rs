@@ -82,7 +82,7 @@ fn read(input: ImportApi, headers: &[SecretHeader]) -> Result<Imported> {
         upstream_url: input.upstream_url,
         require_api_key: input.require_api_key.unwrap_or(true),
     };
-    let import = openapi::import(&input.document, &options).map_err(refused)?;
+    let import = openapi::import(&input.document, &options).map_err(|error| refused(&error))?;
     let mut document = import.api;
     secret_headers::name_in(&mut document, headers)?;
     documents::check_deployable(&document)?;
@@ -96,7 +96,7 @@ fn read(input: ImportApi, headers: &[SecretHeader]) -> Result<Imported> {
 }
 
 /// A broken document in words for its author: line, path and reason.
-fn refused(error: ImportError) -> Error {
+fn refused(error: &ImportError) -> Error {
     let line = error.line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let path = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
     let message = format!("{line}{path}{}", error.reason);

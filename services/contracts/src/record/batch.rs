@@ -189,11 +189,14 @@ pub fn frame(record: &[u8]) -> [u8; FRAME_HEADER] {
     header
 }
 
+/// A frame's record, and the bytes behind the frame.
+pub(crate) type FrameAndRest<'a> = (&'a [u8], &'a [u8]);
+
 /// The first frame's record and the bytes behind the frame; nothing at the end, which is no byte or a length of zero.
 ///
 /// # Errors
 /// The frame is cut off or damaged.
-pub fn next_frame(body: &[u8]) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+pub fn next_frame(body: &[u8]) -> Result<Option<FrameAndRest<'_>>, FrameError> {
     if body.is_empty() {
         return Ok(None);
     }

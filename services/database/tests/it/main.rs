@@ -84,7 +84,7 @@ async fn followers_miss_nothing(database: Database) {
         dawdle().await;
         let revision = publish(&tx, &format!("thing/{number}"), Some(&number)).await.unwrap();
         dawdle().await;
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             return None;
         }
         tx.commit().await.unwrap();

@@ -41,7 +41,7 @@ pub(crate) async fn admit(
             None => call.admit_without_plan(),
         };
         record.put(call);
-        return decided(cx, decision, None, record);
+        return decided(cx, &decision, None, record);
     };
 
     let method_limit = plan.method_throttle(route.stage, route.method).map(|throttle| {
@@ -87,14 +87,14 @@ pub(crate) async fn admit(
         };
     }
     record.put(call);
-    decided(cx, decision, Some(plan), record)
+    decided(cx, &decision, Some(plan), record)
 }
 
-fn decided(cx: &Cx<'_>, decision: Decision, plan: Option<&Plan>, record: &CallRecord<'_>) -> Step<()> {
+fn decided(cx: &Cx<'_>, decision: &Decision, plan: Option<&Plan>, record: &CallRecord<'_>) -> Step<()> {
     match decision {
         Decision::Admitted(admitted) => {
             if let Some(plan) = plan {
-                record.limits.set(RateLimits::admitted(plan, &admitted, cx.started_at));
+                record.limits.set(RateLimits::admitted(plan, admitted, cx.started_at));
             }
             ControlFlow::Continue(())
         }

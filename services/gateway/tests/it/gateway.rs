@@ -1,6 +1,6 @@
 //! A gateway of a test's own, started on a free port.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use apidef::Api;
@@ -50,13 +50,8 @@ pub(crate) fn keyed_api(upstream: &str) -> Api {
 
 /// Short enough for a test, long enough for a busy machine.
 pub(crate) fn config(data_dir: &TempDir) -> Config {
-    let mut config = Config {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        workers: 1,
-        data_dir: data_dir.path().to_owned(),
-        drain_seconds: 5,
-        ..Config::default()
-    };
+    let mut config =
+        Config { workers: 1, data_dir: data_dir.path().to_owned(), drain_seconds: 5, ..Config::default() };
     config.upstream.allow = vec!["127.0.0.0/8".parse().expect("a range")];
     config.limits.half_close_probe_ms = 100;
     config
@@ -98,7 +93,9 @@ impl TestGateway {
         let owners = self.owners.clone();
         let handle = self.runtime.block_on(async {
             let deps = Deps { client: owners.client(), clock: Clock::System };
-            let handle = gateway::run(config, deps).await.expect("a gateway");
+            let handle = gateway::run(config, TcpListener::bind("127.0.0.1:0").expect("a free port"), deps)
+                .await
+                .expect("a gateway");
             owners.in_force().await;
             handle
         });
@@ -109,7 +106,9 @@ impl TestGateway {
     pub(crate) fn launch_alone(&mut self, config: Config) {
         let handle = self.runtime.block_on(async {
             let deps = Deps { client: contracts::Client::builder().build(), clock: Clock::System };
-            gateway::run(config, deps).await.expect("a gateway")
+            gateway::run(config, TcpListener::bind("127.0.0.1:0").expect("a free port"), deps)
+                .await
+                .expect("a gateway")
         });
         self.handle = Some(handle);
     }
@@ -185,8 +184,8 @@ impl TestGateway {
 
     /// The value of one metric line.
     pub(crate) fn metric(&self, line: &str) -> u64 {
-        let answer = self.send("GET /_tollgate/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let found = answer.text().lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
+        let metrics = self.handle.as_ref().expect("running").probe().metrics();
+        let found = metrics.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
         found.unwrap_or(0)
     }
 

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails its test")]
 
-#![expect(missing_docs, reason = "tests say what they prove in their names")]
-
 mod calls_admission;
 mod calls_configuration;
 mod calls_integrations;

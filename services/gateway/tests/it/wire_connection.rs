@@ -191,7 +191,7 @@ fn a_stop_answers_the_call_in_flight_and_ends_idle_connections() {
 }
 
 #[test]
-fn health_and_metrics_answer_where_no_api_does() {
+fn health_answers_where_no_api_does_and_metrics_do_not() {
     let upstream = Upstream::start(answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")).unwrap();
     let gateway = TestGateway::before(&upstream.url());
     let get = |path: &str| gateway.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));

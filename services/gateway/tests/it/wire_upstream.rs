@@ -19,7 +19,7 @@ fn answered(bytes: &'static str) -> Answer {
 }
 
 fn assert_invalid(answer: &Answer, what: &str) {
-    assert_eq!(answer.status(), 502, "{what}");
+    assert_eq!(answer.status(), 504, "{what}");
     assert_eq!(answer.header("x-tollgate-reason"), Some("upstream_invalid_response"), "{what}");
 }
 
@@ -76,7 +76,7 @@ fn a_malformed_chunk_cuts_the_answer_so_that_the_client_sees_it() {
         let mut wire = gateway.connect();
         wire.send(gateway.request("GET", "/x", "")).unwrap();
         let head = wire.read_head().unwrap();
-        assert!(head.status() == Some(502) || wire.read_body(&head).is_err(), "{chunks:?}");
+        assert!(head.status() == Some(504) || wire.read_body(&head).is_err(), "{chunks:?}");
         assert!(wait_until(PATIENCE, || gateway.ended("upstream_invalid_response") == 1));
     }
 }
@@ -200,7 +200,7 @@ fn a_request_that_may_have_had_an_effect_is_never_repeated() {
     let (upstream, requests) = closes_on_reuse();
     let gateway = TestGateway::before(&upstream.url());
     assert_eq!(gateway.call("GET", "/x", "").status(), 200);
-    assert_eq!(gateway.call("POST", "/x", "Content-Length: 0\r\n").status(), 502);
+    assert_eq!(gateway.call("POST", "/x", "Content-Length: 0\r\n").status(), 504);
     assert_eq!((upstream.connections(), requests.load(Ordering::SeqCst)), (1, 2));
 }
 

@@ -195,14 +195,16 @@ impl QuotaPeriod {
     }
 }
 
-/// Units of the next lease: what the gateway expects to use, but no more than a share of what is free, and always enough for
-/// the call that waits.
+/// Units of the next lease.
+///
+/// What the gateway expects to use, but no more than a share of what is free, and always enough for the call that waits.
 fn chunk(free: u64, need: u64, hint: u64) -> u64 {
     hint.min(free / SHARE).clamp(need, MAX_LEASE)
 }
 
-/// Runs of a gateway whose open leases must be written off when a new run registers: those that lost power, and older ones
-/// that are no longer on its disk. `open` are the runs of this gateway that have not ended.
+/// Runs of a gateway whose open leases must be written off when a new run registers.
+///
+/// Those that lost power, and older ones that are no longer on its disk. `open` are the runs of this gateway that have not ended.
 pub fn runs_to_write_off(register: &GatewayRegister, open: &[IncarnationId]) -> Vec<IncarnationId> {
     let lost = |run: &&IncarnationId| {
         if **run == register.incarnation {

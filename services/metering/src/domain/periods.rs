@@ -52,7 +52,9 @@ fn micros(date: NaiveDate) -> i64 {
     date.and_time(NaiveTime::MIN).and_utc().timestamp_micros()
 }
 
-/// Units that may be used in the period `span`. The quota's offset is taken off in the period in which the key was made
+/// Units that may be used in the period `span`.
+///
+/// The quota's offset is taken off in the period in which the key was made
 /// (`API_QuotaSettings` of API Gateway: "subtracted from the given limit in the initial time period").
 pub const fn limit_in_force(quota: &Quota, key_created_at: i64, span: Span) -> u64 {
     if span.contains(key_created_at) { quota.limit.saturating_sub(quota.offset) } else { quota.limit }

@@ -25,6 +25,7 @@ pub(crate) async fn start(
                 console_extras::configure(extras, services);
             }
             admin::configure(services, &state);
+            admin::web::configure(services);
         })
     };
     let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(10).listen(listener)?;

@@ -81,11 +81,12 @@ fn refused(request: &HttpRequest) -> Option<HttpResponse> {
     Some(HttpResponse::Forbidden().json(body))
 }
 
-fn find(id: &str) -> Result<(usize, Station), HttpResponse> {
-    let found = STATIONS.iter().enumerate().find(|(_, station)| station.id == id);
-    let missing =
-        || HttpResponse::NotFound().json(serde_json::json!({ "error": format!("no station {id}") }));
-    found.map(|(at, station)| (at, *station)).ok_or_else(missing)
+fn find(id: &str) -> Option<(usize, Station)> {
+    STATIONS.iter().enumerate().find(|(_, station)| station.id == id).map(|(at, station)| (at, *station))
+}
+
+fn missing(id: &str) -> HttpResponse {
+    HttpResponse::NotFound().json(serde_json::json!({ "error": format!("no station {id}") }))
 }
 
 async fn stations(request: HttpRequest) -> HttpResponse {
@@ -100,8 +101,8 @@ async fn station(request: HttpRequest, id: web::Path<String>) -> HttpResponse {
         return refusal;
     }
     match find(&id) {
-        Ok((_, station)) => HttpResponse::Ok().json(station),
-        Err(missing) => missing,
+        Some((_, station)) => HttpResponse::Ok().json(station),
+        None => missing(&id),
     }
 }
 
@@ -113,10 +114,7 @@ async fn forecast(
     if let Some(refusal) = refused(&request) {
         return refusal;
     }
-    let at = match find(&id) {
-        Ok((at, _)) => at,
-        Err(missing) => return missing,
-    };
+    let Some((at, _)) = find(&id) else { return missing(&id) };
     let days = query.days.unwrap_or(3).clamp(1, 14);
     // The same every time, so that examples and tests can rely on it.
     let seed = u32::try_from(at).unwrap_or_default() * 7 + 3;
@@ -139,8 +137,8 @@ async fn report(request: HttpRequest, report: web::Json<Report>) -> HttpResponse
         return refusal;
     }
     match find(&report.station) {
-        Ok(_) => HttpResponse::Created().json(report.into_inner()),
-        Err(missing) => missing,
+        Some(_) => HttpResponse::Created().json(report.into_inner()),
+        None => missing(&report.station),
     }
 }
 

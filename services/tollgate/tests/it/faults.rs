@@ -99,11 +99,12 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(quota: Value) -> Self {
+    fn new(quota: &Value) -> Self {
         let installation = Installation::split().unwrap();
         let admin = Admin::new(installation.text("/graphql"), installation.text("/token"));
         let backend = quick_backend();
-        let import = json!({ "name": "Quick", "document": DOCUMENT, "upstreamUrl": backend.url(), "stage": "live" });
+        let import =
+            json!({ "name": "Quick", "document": DOCUMENT, "upstreamUrl": backend.url(), "stage": "live" });
         let api = admin.mutate("apiImport", import, "api { id } status")["api"]["id"].clone();
         let plan = json!({ "name": "faults", "quota": quota, "stages": [{ "apiId": api, "stage": "live" }] });
         let plan = admin.mutate("usagePlanCreate", plan, "usagePlan { id }")["usagePlan"]["id"].clone();
@@ -124,7 +125,15 @@ impl Bench {
         }
         pids.insert("metering".into(), installation.line["pids"]["metering"].as_u64().unwrap());
         pids.insert("clickhouse".into(), installation.line["clickhouse"]["pid"].as_u64().unwrap());
-        Self { admin, urls, key_id: text(&key["apiKey"]["id"]), key: text(&key["value"]), pids, installation, _backend: backend }
+        Self {
+            admin,
+            urls,
+            key_id: text(&key["apiKey"]["id"]),
+            key: text(&key["value"]),
+            pids,
+            installation,
+            _backend: backend,
+        }
     }
 
     /// Kills a process as a crash would and starts it again.
@@ -174,7 +183,7 @@ impl Bench {
 
 #[test]
 fn a_quota_holds_while_gateways_are_killed() {
-    let mut bench = Bench::new(json!({ "limit": QUOTA, "period": "MONTH" }));
+    let mut bench = Bench::new(&json!({ "limit": QUOTA, "period": "MONTH" }));
     let seen = Arc::<Seen>::default();
     let callers = callers(&bench.urls, &bench.key, &seen);
     for turn in 0..8 {
@@ -198,7 +207,7 @@ fn a_quota_holds_while_gateways_are_killed() {
 fn every_call_is_counted_exactly_once_through_fifty_kills() {
     let seed: u64 = rand::rng().random();
     let mut random = StdRng::seed_from_u64(seed);
-    let mut bench = Bench::new(json!({ "limit": 100_000_000, "period": "MONTH" }));
+    let mut bench = Bench::new(&json!({ "limit": 100_000_000, "period": "MONTH" }));
     let seen = Arc::<Seen>::default();
     let callers = callers(&bench.urls, &bench.key, &seen);
     for _ in 0..KILLS {

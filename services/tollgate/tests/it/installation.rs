@@ -146,7 +146,8 @@ impl Admin {
     }
 
     /// The `data` of an operation that must not fail.
-    pub(crate) fn data(&self, query: &str, variables: Value) -> Value {
+    pub(crate) fn data(&self, query: &str, variables: impl Into<Value>) -> Value {
+        let variables: Value = variables.into();
         let body = json!({ "query": query, "variables": variables });
         let request = self.agent.post(&self.url).header("authorization", format!("Bearer {}", self.token));
         let mut response = request.send_json(&body).unwrap();
@@ -156,12 +157,12 @@ impl Admin {
     }
 
     /// The payload of a mutation that must succeed.
-    pub(crate) fn mutate(&self, field: &str, input: Value, selection: &str) -> Value {
+    pub(crate) fn mutate(&self, field: &str, input: impl Into<Value>, selection: &str) -> Value {
         let input_type = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
         let query = format!(
             "mutation($input: {input_type}!) {{ {field}(input: $input) {{ {selection} userErrors }} }}"
         );
-        let mut payload = self.data(&query, json!({ "input": input }))[field].take();
+        let mut payload = self.data(&query, json!({ "input": input.into() }))[field].take();
         assert_eq!(payload["userErrors"], json!([]), "{field}");
         payload.as_object_mut().unwrap().remove("userErrors");
         payload
