@@ -9,7 +9,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("apidef", &["common"]),
     ("pricing", &["common"]),
     ("contracts", &["common", "apidef", "pricing"]),
-    ("database", &["common", "contracts"]),
+    ("database", &["common", "contracts", "migrations"]),
     ("gateway", &["common", "apidef", "pricing", "contracts"]),
     ("tenants", DOMAIN_ROLE),
     ("apis", DOMAIN_ROLE),
