@@ -4,17 +4,16 @@
 //! lease id until it is answered, so that a repeat finds the same lease. Answers to ids it has given up are ignored, and a
 //! lease it never took up is closed as unspent when metering calls it back.
 //!
-//! Knows no network and no calls; workers reach it by one channel.
+//! Knows no network and no calls; workers reach it by one channel. `wishes` get leases, `returns` gives them back.
+
+mod returns;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use common::id::{IncarnationId, KeyId, LeaseId, UsagePlanId};
-use contracts::lease::{
-    GatewayRegister, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, LeaseStatement,
-    LeaseWant, PreviousRun,
-};
+use contracts::lease::{GatewayRegister, LeaseAnswers, LeaseGrant, LeaseSettle, LeaseStatement, PreviousRun};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::account::{Account, Accounts};
@@ -26,22 +25,8 @@ use crate::spool::{Moment, Run};
 const RESEND_US: i64 = 1_000_000;
 /// Messages name at most this many leases.
 const BATCH: usize = 256;
-/// A lease unused for this long goes back.
-const IDLE_US: i64 = 30_000_000;
 /// How often leases are looked through for idleness and ended periods.
 const SWEEP_US: i64 = 1_000_000;
-/// A lease that no call has used yet is kept this long although metering wants it back: the call it was for is on its way.
-const FRESH_US: i64 = 200_000;
-/// Times metering may answer that nothing is free before calls are refused without waiting.
-const SCARCE_ROUNDS: u32 = 3;
-/// How long they are then refused.
-const SCARCE_US: i64 = 2_000_000;
-/// How long an answer holds that contradicts the plan this gateway knows.
-const CONTRADICTION_US: i64 = 1_000_000;
-/// Smallest and largest number of units asked for.
-const HINTS: (u64, u64) = (16, 1 << 20);
-/// A lease used up faster than this asks for twice as much, one that lasts four times longer for half.
-const HORIZON_US: i64 = 2_000_000;
 
 /// A message to metering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,42 +212,6 @@ impl Desk {
         self.ended |= answers.ended;
     }
 
-    /// Takes metering's acknowledgement of `sent`.
-    pub fn settled(&mut self, sent: &LeaseSettle, answer: &LeaseSettled, now: Moment) {
-        if sent.incarnation != self.run.incarnation() {
-            self.dead_run_settled(sent);
-            return;
-        }
-        for statement in &sent.statements {
-            self.strays.remove(&statement.lease);
-            let Some(held) = self.held.get_mut(&statement.lease) else { continue };
-            let Some(closing) = &mut held.closing else { continue };
-            closing.ceiling_acked = true;
-            if statement.closed {
-                self.run.cells().vacate(held.lease.cell);
-                self.free_cells.push(held.lease.cell);
-                self.held.remove(&statement.lease);
-                self.closing.remove(&statement.lease);
-            }
-        }
-        self.recalled(&answer.recalls, now);
-    }
-
-    /// Gives leases back that metering wants.
-    pub fn recalled(&mut self, leases: &[LeaseId], now: Moment) {
-        for id in leases {
-            let Some(held) = self.held.get(id) else {
-                self.strays.entry(*id).or_insert(now.timer);
-                self.renew_want(*id, now);
-                continue;
-            };
-            let fresh = held.lease.gate().taken == 0 && now.timer - held.granted_at < FRESH_US;
-            if !fresh {
-                self.close(*id, now);
-            }
-        }
-    }
-
     /// Metering ended this run: it gets no leases any more.
     pub const fn end(&mut self) {
         self.ended = true;
@@ -315,273 +264,4 @@ impl Desk {
         let (gateway, incarnation) = (self.run.gateway(), self.run.incarnation());
         LeaseSettle { gateway, incarnation, statements, last }
     }
-
-    fn dead_run_settled(&mut self, sent: &LeaseSettle) {
-        let Some(index) = self.dead_runs.iter().position(|dead| dead.incarnation == sent.incarnation) else {
-            return;
-        };
-        if sent.last {
-            let dead = self.dead_runs.remove(index);
-            self.settled_runs.push(dead.incarnation);
-            return;
-        }
-        let dead = &mut self.dead_runs[index];
-        dead.statements.retain(|statement| !sent.statements.contains(statement));
-        dead.send_at = i64::MIN;
-    }
-
-    fn want(&mut self, account: Arc<Account>, now: Moment) {
-        self.promote(&account, now);
-        let key = (account.key, account.plan);
-        if self.wants.contains_key(&key) || account.spare.load().is_some() {
-            account.wanted.store(self.wants.contains_key(&key), Ordering::Release);
-            account.changed.notify_waiters();
-            return;
-        }
-        let lease = self.next_id(now);
-        self.wanted_ids.insert(lease, key);
-        self.wants.insert(key, Want { lease, account, send_at: now.timer, rounds: 0 });
-    }
-
-    /// Puts the spare lease in the place of a current one that has nothing to give.
-    fn promote(&mut self, account: &Arc<Account>, now: Moment) {
-        let Some(spare) = account.spare.load_full() else { return };
-        let current = account.current.load_full();
-        let need = account.need.load(Ordering::Relaxed);
-        let usable = current.as_ref().is_some_and(|lease| {
-            let gate = lease.gate();
-            !gate.barred && lease.covers(now.wall) && lease.granted - gate.taken.min(lease.granted) >= need
-        });
-        if usable {
-            return;
-        }
-        account.current.store(Some(spare));
-        account.spare.store(None);
-        if let Some(current) = current {
-            self.close(current.id, now);
-        }
-    }
-
-    fn due_wants(&mut self, now: Moment) -> Vec<LeaseWant> {
-        if self.ended || self.shutting_down {
-            return Vec::new();
-        }
-        let mut due = Vec::new();
-        for want in self.wants.values_mut().filter(|want| want.send_at <= now.timer).take(BATCH) {
-            want.send_at = now.timer + RESEND_US;
-            let account = &want.account;
-            let leases = [account.current.load_full(), account.spare.load_full()];
-            due.push(LeaseWant {
-                lease: want.lease,
-                key: account.key,
-                plan: account.plan,
-                at: now.wall,
-                need: account.need.load(Ordering::Relaxed),
-                hint: account.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1),
-                holds: leases.into_iter().flatten().map(|lease| lease.id).collect(),
-            });
-        }
-        due
-    }
-
-    fn answered(&mut self, key: (KeyId, UsagePlanId), outcome: LeaseOutcome, now: Moment) {
-        let Some(want) = self.wants.get_mut(&key) else { return };
-        let account = Arc::clone(&want.account);
-        if let LeaseOutcome::Scarce { retry_after_us, .. } = outcome {
-            want.rounds += 1;
-            let wait = i64::try_from(retry_after_us).unwrap_or(RESEND_US).min(RESEND_US);
-            want.send_at = now.timer + wait;
-            if want.rounds < SCARCE_ROUNDS {
-                self.close_fragments(&account, now);
-                return;
-            }
-        }
-        let id = want.lease;
-        self.wants.remove(&key);
-        self.wanted_ids.remove(&id);
-        // Whoever needs more than one unit says so again.
-        account.need.store(1, Ordering::Relaxed);
-        match outcome {
-            LeaseOutcome::Granted { units, period_start, period_end, limit, left } => {
-                self.install(id, &account, units, (period_start, period_end), (limit, left), now);
-            }
-            LeaseOutcome::Scarce { .. } => self.set_scarce(&account, now.timer + SCARCE_US),
-            LeaseOutcome::Exhausted { until, left, .. } => account.set_exhausted(until, left),
-            LeaseOutcome::Unlimited => {
-                self.set_scarce(&account, now.timer + CONTRADICTION_US);
-                account.set_unlimited(true);
-            }
-            LeaseOutcome::Unknown => self.set_scarce(&account, now.timer + CONTRADICTION_US),
-        }
-        account.wanted.store(false, Ordering::Release);
-        account.changed.notify_waiters();
-    }
-
-    fn install(
-        &mut self,
-        id: LeaseId,
-        account: &Arc<Account>,
-        units: u64,
-        period: (i64, i64),
-        (limit, left): (u64, u64),
-        now: Moment,
-    ) {
-        let Some(cell) = self.free_cells.pop().filter(|_| !self.shutting_down) else {
-            self.strays.insert(id, now.timer);
-            self.set_scarce(account, now.timer + CONTRADICTION_US);
-            return;
-        };
-        // In the mapping before any call can use it.
-        self.run.cells().occupy(cell, id, units);
-        let lease = Arc::new(Lease::new(id, cell, units, period, limit, left));
-        let (seen_taken, closing) = (0, None);
-        let held = Held {
-            lease: Arc::clone(&lease),
-            account: Arc::clone(account),
-            granted_at: now.timer,
-            seen_taken,
-            used_at: now.timer,
-            closing,
-        };
-        self.held.insert(id, held);
-        let replaced = account.spare.swap(Some(lease));
-        if let Some(replaced) = replaced {
-            self.close(replaced.id, now);
-        }
-        self.promote(account, now);
-    }
-
-    /// Gives back what is left in leases that is too little for the call that waits.
-    fn close_fragments(&mut self, account: &Account, now: Moment) {
-        let need = account.need.load(Ordering::Relaxed);
-        for slot in [&account.current, &account.spare] {
-            if let Some(lease) = slot.load_full()
-                && lease.granted - lease.gate().taken.min(lease.granted) < need
-            {
-                self.close(lease.id, now);
-            }
-        }
-    }
-
-    fn close(&mut self, id: LeaseId, now: Moment) {
-        let Some(held) = self.held.get_mut(&id) else { return };
-        if held.closing.is_some() {
-            return;
-        }
-        let ceiling = held.lease.bar();
-        let ceiling_acked = ceiling == held.lease.granted;
-        held.closing = Some(Closing { ceiling, ceiling_acked, final_sent: false, send_at: now.timer });
-        self.closing.insert(id);
-        let account = &held.account;
-        for slot in [&account.current, &account.spare] {
-            if slot.load().as_ref().is_some_and(|lease| lease.id == id) {
-                slot.store(None);
-            }
-        }
-        if held.lease.gate().taken == held.lease.granted {
-            adapt(account, now.timer - held.granted_at);
-        }
-    }
-
-    fn statements(&mut self, now: Moment) -> Vec<LeaseStatement> {
-        let mut due = Vec::new();
-        for (lease, send_at) in
-            self.strays.iter_mut().filter(|(_, send_at)| **send_at <= now.timer).take(BATCH)
-        {
-            *send_at = now.timer + RESEND_US;
-            due.push(LeaseStatement { lease: *lease, spent: 0, ceiling: 0, closed: true });
-        }
-        for id in &self.closing {
-            if due.len() >= BATCH {
-                break;
-            }
-            let Some(held) = self.held.get_mut(id) else { continue };
-            let Some(closing) = &mut held.closing else { continue };
-            let over = held.lease.gate().in_flight == 0;
-            // The end of the last call is news: it does not wait for the repeat of an older statement.
-            let news = over && !closing.final_sent;
-            if !news && (closing.send_at > now.timer || !over && closing.ceiling_acked) {
-                continue;
-            }
-            closing.final_sent = over;
-            closing.send_at = now.timer + RESEND_US;
-            let spent = self.run.cells().spent(held.lease.cell);
-            let ceiling = if over { spent } else { closing.ceiling };
-            due.push(LeaseStatement { lease: *id, spent, ceiling, closed: over });
-        }
-        due
-    }
-
-    fn sweep(&mut self, now: Moment) {
-        let mut over = Vec::new();
-        for (id, held) in self.held.iter_mut().filter(|(_, held)| held.closing.is_none()) {
-            let gate = held.lease.gate();
-            if gate.taken != held.seen_taken || gate.in_flight > 0 {
-                held.seen_taken = gate.taken;
-                held.used_at = now.timer;
-            }
-            let used_up = gate.taken == held.lease.granted && gate.in_flight == 0;
-            if used_up || now.wall >= held.lease.period_end || now.timer - held.used_at >= IDLE_US {
-                over.push((*id, Arc::clone(&held.account)));
-            }
-        }
-        for (id, account) in over {
-            self.close(id, now);
-            self.promote(&account, now);
-        }
-        self.accounts.sweep(now.wall);
-    }
-
-    fn set_scarce(&mut self, account: &Arc<Account>, until: i64) {
-        account.set_scarce(true);
-        self.ids += 1;
-        self.verdicts.insert((until, self.ids), Arc::clone(account));
-    }
-
-    /// Takes verdicts back whose time is over: the next call asks again.
-    fn lift(&mut self, now: Moment) {
-        while let Some(entry) = self.verdicts.first_entry() {
-            if entry.key().0 > now.timer {
-                return;
-            }
-            let account = entry.remove();
-            account.set_scarce(false);
-            account.set_unlimited(false);
-        }
-    }
-
-    /// A wish whose lease was closed unseen goes on under another id.
-    fn renew_want(&mut self, id: LeaseId, now: Moment) {
-        let Some(key) = self.wanted_ids.remove(&id) else { return };
-        let lease = self.next_id(now);
-        self.wanted_ids.insert(lease, key);
-        if let Some(want) = self.wants.get_mut(&key) {
-            want.lease = lease;
-            want.send_at = now.timer;
-        }
-    }
-
-    /// A lease id that no other run makes: the time, this run's random bytes, and a counter.
-    fn next_id(&mut self, now: Moment) -> LeaseId {
-        self.ids += 1;
-        // The builder overwrites bits of the first three bytes: the counter stands behind them.
-        let mut tail = [0; 10];
-        tail[..6].copy_from_slice(&self.run.incarnation().uuid().as_bytes()[10..]);
-        tail[6..].copy_from_slice(&self.ids.to_be_bytes());
-        let millis = u64::try_from(now.wall / 1000).unwrap_or(0);
-        LeaseId::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
-    }
-}
-
-/// Learns from a lease that was used up how much to ask for next time.
-fn adapt(account: &Account, lasted_us: i64) {
-    let hint = account.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1);
-    let next = if lasted_us < HORIZON_US {
-        hint * 2
-    } else if lasted_us > 4 * HORIZON_US {
-        hint / 2
-    } else {
-        hint
-    };
-    account.hint.store(next.clamp(HINTS.0, HINTS.1), Ordering::Relaxed);
 }
