@@ -51,10 +51,8 @@ impl Mapping {
     }
 
     /// Maps memory that plays a file.
-    pub(super) fn memory(pages: Arc<Pages>, fuse: Arc<Fuse>) -> io::Result<Self> {
-        let base = NonNull::new(pages.map().as_mut_ptr())
-            .ok_or_else(|| io::Error::other("mapping has no address"))?;
-        Ok(Self { base, len: pages.len(), owner: Owner::Memory { pages, fuse } })
+    pub(super) fn memory(pages: Arc<Pages>, fuse: Arc<Fuse>) -> Self {
+        Self { base: pages.base(), len: pages.len(), owner: Owner::Memory { pages, fuse } }
     }
 
     /// Length in bytes.

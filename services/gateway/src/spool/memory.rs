@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use memmap2::{MmapMut, MmapRaw};
 use parking_lot::Mutex;
 
 use super::mapping::Mapping;
@@ -51,36 +51,31 @@ impl MemoryDisk {
     /// The same disk for the next process, after a loss of power: of each page either the present content is there or that
     /// of the last sync, as `keeps` decides.
     #[must_use]
-    ///
-    /// # Errors
-    /// The machine has no memory left.
-    pub fn lose_power(&self, mut keeps: impl FnMut() -> bool) -> io::Result<Self> {
+    pub fn lose_power(&self, mut keeps: impl FnMut() -> bool) -> Self {
         let next = self.restart();
-        for pages in next.files.lock().values() {
-            pages.lose_power(&mut keeps)?;
-        }
-        Ok(next)
+        next.files.lock().values().for_each(|pages| pages.lose_power(&mut keeps));
+        next
     }
 
     pub(super) fn create(&self, name: &str, len: usize) -> io::Result<Mapping> {
         self.act()?;
-        let pages = Pages::new(len)?;
+        let pages = Pages::new(len);
         self.files.lock().insert(name.to_owned(), Arc::clone(&pages));
-        Mapping::memory(pages, Arc::clone(&self.fuse))
+        Ok(Mapping::memory(pages, Arc::clone(&self.fuse)))
     }
 
     pub(super) fn open(&self, name: &str) -> io::Result<Mapping> {
-        Mapping::memory(self.pages(name)?, Arc::clone(&self.fuse))
+        Ok(Mapping::memory(self.pages(name)?, Arc::clone(&self.fuse)))
     }
 
     pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.pages(name)?.bytes()
+        Ok(self.pages(name)?.bytes())
     }
 
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.act()?;
-        let pages = Pages::new(bytes.len())?;
-        let map = Mapping::memory(Arc::clone(&pages), Fuse::new())?;
+        let pages = Pages::new(bytes.len());
+        let map = Mapping::memory(Arc::clone(&pages), Fuse::new());
         map.write(0, bytes);
         map.sync()?;
         self.files.lock().insert(name.to_owned(), pages);
@@ -161,9 +156,10 @@ impl Fuse {
     }
 }
 
-/// Content of one file, and what of it was synced.
+/// Content of one file, and what of it was synced. On the heap: mapping and unmapping memory for each file of each process
+/// would make the threads of a test wait for each other in the kernel.
 pub(super) struct Pages {
-    map: MmapRaw,
+    words: Box<[AtomicU64]>,
     synced: Mutex<Vec<u8>>,
     len: AtomicU64,
 }
@@ -175,13 +171,14 @@ impl fmt::Debug for Pages {
 }
 
 impl Pages {
-    fn new(len: usize) -> io::Result<Arc<Self>> {
-        let map = MmapRaw::from(MmapMut::map_anon(len.max(1))?);
-        Ok(Arc::new(Self { map, synced: Mutex::new(vec![0; len]), len: AtomicU64::new(len as u64) }))
+    fn new(len: usize) -> Arc<Self> {
+        let words = (0..len.div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { words, synced: Mutex::new(vec![0; len]), len: AtomicU64::new(len as u64) })
     }
 
-    pub(super) const fn map(&self) -> &MmapRaw {
-        &self.map
+    /// Where the content begins. Atomics may be written through a shared reference, and so may what lies behind this.
+    pub(super) fn base(&self) -> NonNull<u8> {
+        NonNull::from(&*self.words).cast()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -192,9 +189,9 @@ impl Pages {
         *self.synced.lock() = bytes;
     }
 
-    fn lose_power(self: &Arc<Self>, keeps: &mut impl FnMut() -> bool) -> io::Result<()> {
-        let map = Mapping::memory(Arc::clone(self), Fuse::new())?;
-        let now = self.bytes()?;
+    fn lose_power(self: &Arc<Self>, keeps: &mut impl FnMut() -> bool) {
+        let map = Mapping::memory(Arc::clone(self), Fuse::new());
+        let now = self.bytes();
         let mut synced = self.synced.lock().clone();
         synced.resize(now.len(), 0);
         for (page, (now, then)) in now.chunks(PAGE).zip(synced.chunks(PAGE)).enumerate() {
@@ -202,13 +199,12 @@ impl Pages {
                 map.write(page * PAGE, then);
             }
         }
-        Ok(())
     }
 
-    fn bytes(self: &Arc<Self>) -> io::Result<Vec<u8>> {
-        let map = Mapping::memory(Arc::clone(self), Fuse::new())?;
+    fn bytes(self: &Arc<Self>) -> Vec<u8> {
+        let map = Mapping::memory(Arc::clone(self), Fuse::new());
         let mut bytes = vec![0; map.len()];
         map.read(0, &mut bytes);
-        Ok(bytes)
+        bytes
     }
 }

@@ -357,7 +357,7 @@ impl World {
         self.lost_power.extend(runs.iter().filter_map(|run| run.parse::<IncarnationId>().ok()));
         gateway.boot += 1;
         let random = &mut self.random;
-        gateway.disk = gateway.disk.lose_power(|| random.chance(50)).unwrap();
+        gateway.disk = gateway.disk.lose_power(|| random.chance(50));
     }
 
     fn forget(&mut self, at: usize) {
