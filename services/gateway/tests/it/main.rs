@@ -8,6 +8,7 @@ mod calls_integrations;
 mod calls_keys;
 mod gateway;
 mod owners;
+mod spool_kill;
 mod wire_bodies;
 mod wire_connection;
 mod wire_disconnect;
