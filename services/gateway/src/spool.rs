@@ -10,7 +10,7 @@
 //! **Kill.** The pages of a mapping belong to the kernel, so every store a worker executed is there after it died, in the
 //! order in which it was executed. Each structure therefore has one word that is stored last and makes the rest valid.
 //!
-//! **Power.** Pages reach the disk at least every sync interval, in any order. A batch is synced, together with the slots its
+//! **Power.** Pages of slots, leases and open batches reach the disk at least every sync interval, in any order. A batch is synced, together with the slots its
 //! records came from, before it is first sent; so a batch that was sent never changes, and no slot of it comes back.
 //! Files exist durably before they are used, so no batch's place in its stream is lost. What the last interval held may be
 //! lost; leases of a run that lost power count as fully spent, so nothing is accepted twice.

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use common::id::IncarnationId;
 use contracts::lease::{AppendBatch, Appended};
 
+use super::mapping::Mapping;
 use super::recovery::Recovered;
 use super::run::Run;
 use super::segment::{EmptySegment, OpenSegment};
@@ -70,6 +71,8 @@ struct Side {
     ready: Sender<EmptySegment>,
     sealed: Receiver<OpenSegment>,
     shared: Arc<PortShared>,
+    /// Sequence and content of every batch that is not sealed, oldest first.
+    made: Vec<(u64, Arc<Mapping>)>,
 }
 
 /// Owner of every batch file that no worker holds.
@@ -107,7 +110,7 @@ impl Keeper {
                 full: AtomicBool::new(false),
                 low: AtomicI64::new(now),
             });
-            sides.push(Side { ready, sealed: sealed_here, shared: Arc::clone(&shared) });
+            sides.push(Side { ready, sealed: sealed_here, shared: Arc::clone(&shared), made: Vec::new() });
             ports.push(Port { worker, ready: ready_here, sealed, shared });
         }
         let mut keeper = Self { run, sides, shipper, unsealed: Vec::new(), dead_runs, sync_at: 0 };
@@ -119,12 +122,13 @@ impl Keeper {
     pub fn supply(&mut self) -> Result<()> {
         let config = self.run.config();
         let full = self.shipper.bytes() >= config.disk_bound;
-        for (worker, side) in self.sides.iter().enumerate() {
+        for (worker, side) in self.sides.iter_mut().enumerate() {
             side.shared.full.store(full, Ordering::Relaxed);
             // Even beyond the bound one file is due: calls in flight end with records.
             let ahead = if full { 1 } else { config.segments_ahead };
             while side.shared.ready.load(Ordering::Relaxed) < ahead {
                 let segment = self.run.next_segment(worker as u32)?;
+                side.made.push((segment.name.sequence, segment.mapping()));
                 side.shared.ready.fetch_add(1, Ordering::Relaxed);
                 if side.ready.send(segment).is_err() {
                     break;
@@ -140,10 +144,28 @@ impl Keeper {
         self.supply()?;
         self.bury()?;
         if timer >= self.sync_at {
-            self.run.sync()?;
+            self.sync()?;
             self.sync_at = timer + self.run.config().sync_every_us;
         }
         self.shipper.due(self.run.disk(), timer)
+    }
+
+    /// Brings everything that workers write to the disk. Batches come before the slots their records came from: what is
+    /// written in between is lost with less than an interval, whichever page a loss of power keeps.
+    fn sync(&self) -> Result<()> {
+        for side in &self.sides {
+            // Workers take files in order, so the last ones hold nothing yet.
+            let ready = side.shared.ready.load(Ordering::Relaxed) as usize;
+            let taken = side.made.len().saturating_sub(ready);
+            for (sequence, content) in &side.made[..taken] {
+                content.sync().map_err(|source| Error::Disk {
+                    action: "sync",
+                    name: format!("batch {sequence}"),
+                    source,
+                })?;
+            }
+        }
+        self.run.sync()
     }
 
     /// Takes metering's answer to a batch.
@@ -211,6 +233,9 @@ impl Keeper {
                 slots.sync().map_err(|source| Error::Disk { action: "sync", name, source })?;
             }
             let batch = segment.seal(self.run.disk())?;
+            if let Some(side) = self.sides.get_mut(batch.name.stream as usize) {
+                side.made.retain(|(sequence, _)| *sequence != batch.name.sequence);
+            }
             self.shipper.add(batch);
             self.unsealed.pop();
         }

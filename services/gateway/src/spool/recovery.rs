@@ -130,6 +130,9 @@ impl<N: Fn(u64) -> BatchName> Stream<'_, N> {
                 Remains::Nothing => empty.push(sequence),
                 Remains::Sealed(bytes) => {
                     self.seal_empty(&mut empty)?;
+                    // The process may have died after writing the header and before it synced.
+                    let synced = self.disk.open(&file)?.sync();
+                    synced.map_err(|source| Error::Disk { action: "sync", name: file.clone(), source })?;
                     let oldest =
                         contracts::record::Batch::parse(&bytes).map_or(i64::MAX, |batch| batch.oldest);
                     self.batches.push(SealedBatch { name, file, len: bytes.len(), oldest });

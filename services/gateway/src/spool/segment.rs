@@ -3,6 +3,8 @@
 //! The worker appends frames without a system call; a frame's length is stored last, so that a killed process leaves whole
 //! frames only. Sealing writes the header, brings the bytes to the disk and cuts the file to its length.
 
+use std::sync::Arc;
+
 use contracts::record::{
     BatchName, FRAME_HEADER, Frames, HEADER_LEN, UsageRecord, day_of, frame, seal, sealed_len,
 };
@@ -18,7 +20,7 @@ pub struct EmptySegment {
     pub name: BatchName,
     /// Its file, `directory/file`.
     pub file: String,
-    map: Mapping,
+    map: Arc<Mapping>,
 }
 
 /// A batch that takes records.
@@ -50,7 +52,12 @@ impl EmptySegment {
     pub fn create(disk: &Disk, directory: &str, name: BatchName, len: usize) -> Result<Self> {
         let file = format!("{directory}/{}", file_name(&name));
         let map = disk.create(&file, len.max(HEADER_LEN + FRAME_HEADER + contracts::record::MAX_RECORD))?;
-        Ok(Self { name, file, map })
+        Ok(Self { name, file, map: Arc::new(map) })
+    }
+
+    /// Its content, to be synced while a worker writes it.
+    pub(super) fn mapping(&self) -> Arc<Mapping> {
+        Arc::clone(&self.map)
     }
 
     /// Takes records of `day` from `now` on.
@@ -82,7 +89,7 @@ impl OpenSegment {
 
     /// Whether a record of this length fits in.
     #[inline]
-    pub const fn fits(&self, len: usize) -> bool {
+    pub fn fits(&self, len: usize) -> bool {
         FRAME_HEADER + len <= self.empty.map.len() - self.used
     }
 

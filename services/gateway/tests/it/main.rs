@@ -9,6 +9,7 @@ mod calls_keys;
 mod gateway;
 mod owners;
 mod spool_kill;
+mod spool_power;
 mod wire_bodies;
 mod wire_connection;
 mod wire_disconnect;
