@@ -9,7 +9,7 @@ ifdef CI
 export CARGO_INCREMENTAL := 0
 endif
 
-.PHONY: up test install web lint fmt fmt-check clippy deny web-lint web-test build-tests test-rust e2e
+.PHONY: up test install schema web lint fmt fmt-check clippy deny web-lint web-test build-tests test-rust e2e
 
 up:
 	@infra/dev/install --for up
@@ -25,6 +25,11 @@ install:
 
 fmt:
 	cargo fmt --all
+
+# What clients of the admin API are generated from; a test fails when it is not current.
+schema:
+	cargo build --locked --workspace
+	target/debug/tollgate schema graphql >services/admin/schema.graphql
 
 lint: fmt-check clippy deny web-lint
 

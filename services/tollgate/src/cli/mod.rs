@@ -31,7 +31,7 @@ pub(crate) enum Command {
 /// Where to find Tollgate and how to answer.
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
-    /// Address of the console; <http://127.0.0.1:8081> unless the profile has one
+    /// Address of the console; that of `tollgate up` unless the profile has one
     #[arg(long, env = "TOLLGATE_ADDRESS", value_name = "URL")]
     address: Option<String>,
     /// Section of profiles.toml with `address` and `token`. `TOLLGATE_TOKEN` goes before its token

@@ -86,9 +86,11 @@ impl Embedded {
         let portal_config = portal_config(data_dir);
         let portal = super::start_portal(&edge, &portal_config, listeners.portal).await?;
         connect(&edge.client, &domain, &portal);
-        let extras = Extras { clock: clock.clone(), mail_directory };
-        let admin = super::start_admin(&edge, &admin_config()?, listeners.console, Some(extras)).await?;
         let gateway = super::start_gateway(&edge, gateway_config(data_dir)?, listeners.gateway).await?;
+        let others = domain.iter().chain([&portal, &gateway]);
+        let roles = others.map(|role| (Arc::clone(&role.readiness), Arc::clone(&role.metrics))).collect();
+        let extras = Extras { roles, clock: clock.clone(), mail_directory };
+        let admin = super::start_admin(&edge, &admin_config()?, listeners.console, Some(extras)).await?;
 
         let edges = [gateway, admin, portal].into_iter().flat_map(|running| running.tasks).collect();
         let jobs = domain.into_iter().flat_map(|running| running.tasks).collect();

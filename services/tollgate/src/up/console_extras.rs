@@ -1,4 +1,5 @@
-//! What the console serves only under `tollgate up`: the inbox of the file mailer and the manual clock.
+//! What the console serves only under `tollgate up`: the inbox of the file mailer, the manual clock, and the operator's
+//! `/livez`, `/readyz` and `/metrics` of all roles together.
 
 use std::path::PathBuf;
 
@@ -10,9 +11,13 @@ use common::problem::Problem;
 use common::{Clock, Code, Error};
 use serde::Deserialize;
 
+use crate::internal::{Metrics, Readiness};
+
 /// What the extras need.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Extras {
+    /// Every role but admin, which answers here.
+    pub(crate) roles: Vec<(Readiness, Metrics)>,
     /// The installation's clock.
     pub(crate) clock: Clock,
     /// Where the file mailer writes.
@@ -24,12 +29,36 @@ struct SetClock {
     now: DateTime<Utc>,
 }
 
-/// Adds `GET /_inbox` and, with a manual clock, `POST /_test/clock`.
+/// Adds `GET /_inbox`, health and metrics and, with a manual clock, `POST /_test/clock`.
 pub(crate) fn configure(extras: &Extras, services: &mut web::ServiceConfig) {
-    services.app_data(web::Data::new(extras.clone())).route("/_inbox", web::get().to(inbox));
+    services
+        .app_data(web::Data::new(extras.clone()))
+        .route("/_inbox", web::get().to(inbox))
+        .route("/livez", web::get().to(HttpResponse::Ok))
+        .route("/readyz", web::get().to(readyz))
+        .route("/metrics", web::get().to(metrics));
     if matches!(extras.clock, Clock::Manual(_)) {
         services.route("/_test/clock", web::post().to(set_clock));
     }
+}
+
+async fn readyz(extras: web::Data<Extras>) -> HttpResponse {
+    let mut reasons = Vec::new();
+    for (readiness, _) in &extras.roles {
+        reasons.extend(readiness().await);
+    }
+    let mut response =
+        if reasons.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons }))
+}
+
+async fn metrics(extras: web::Data<Extras>) -> HttpResponse {
+    let parts = extras.roles.iter().map(|(_, metrics)| metrics());
+    let text: String =
+        parts.flat_map(|part| part.lines().map(|line| format!("{line}\n")).collect::<Vec<_>>()).collect();
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4"))
+        .body(text.replace("# EOF\n", ""))
 }
 
 async fn set_clock(

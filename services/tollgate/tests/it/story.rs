@@ -52,7 +52,7 @@ impl Story<'_> {
         self.installation.gateways().iter().map(base).collect()
     }
 
-    fn usage_plan(&self, name: &str, throttle: Value, limit: u64) -> String {
+    fn usage_plan(&self, name: &str, throttle: &Value, limit: u64) -> String {
         let input = json!({
             "name": name,
             "throttle": throttle,
@@ -172,7 +172,7 @@ fn without_a_key_that_opens_the_stage_a_call_is_refused(story: &Story<'_>) {
 }
 
 fn the_throttle_refuses_what_is_above_it(story: &Story<'_>) {
-    let plan = story.usage_plan("throttled", json!({ "rateLimit": 0.01, "burstLimit": 3 }), 1000);
+    let plan = story.usage_plan("throttled", &json!({ "rateLimit": 0.01, "burstLimit": 3 }), 1000);
     let (key, value) = story.key(&plan);
     let url = &story.urls("/get")[0];
     let answers: Vec<_> = (0..6).map(|_| call(&story.agent, url, Some(&value))).collect();
@@ -186,7 +186,7 @@ fn the_throttle_refuses_what_is_above_it(story: &Story<'_>) {
 }
 
 fn the_quota_holds_to_the_unit_and_usage_equals_the_calls_made(story: &Story<'_>) {
-    let plan = story.usage_plan("quota", json!({ "rateLimit": 1000.0, "burstLimit": 1000 }), 20);
+    let plan = story.usage_plan("quota", &json!({ "rateLimit": 1000.0, "burstLimit": 1000 }), 20);
     let (key, value) = story.key(&plan);
     let urls = story.urls("/get");
     let (mut made, mut accepted) = (0, 0);
@@ -218,7 +218,7 @@ fn the_quota_holds_to_the_unit_and_usage_equals_the_calls_made(story: &Story<'_>
 }
 
 fn a_rotated_key_changes_its_value_and_a_revoked_one_ends_within_a_second(story: &Story<'_>) {
-    let plan = story.usage_plan("rotated", json!({ "rateLimit": 1000.0, "burstLimit": 1000 }), 1000);
+    let plan = story.usage_plan("rotated", &json!({ "rateLimit": 1000.0, "burstLimit": 1000 }), 1000);
     let (key, first) = story.key(&plan);
     let urls = story.urls("/get");
     let everywhere = |value: &str, status: u16| {

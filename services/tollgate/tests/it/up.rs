@@ -201,3 +201,16 @@ fn refused(options: &[&str]) -> String {
     assert_eq!(words.trim_end().lines().count(), 1, "{words}");
     words
 }
+
+#[test]
+fn health_and_metrics_of_all_roles_are_at_the_console() {
+    let up = Installation::up(&[]).unwrap();
+    let console = up.text("/console");
+    assert_eq!(call(&agent(), &format!("{console}/livez"), None).status, 200);
+    let ready = call(&agent(), &format!("{console}/readyz"), None);
+    assert_eq!(ready.status, 200, "{}", ready.body);
+    let metrics = call(&agent(), &format!("{console}/metrics"), None).body;
+    for name in ["tollgate_gateway_stages", "tollgate_calls_total{role=\"tenants\"", "role=\"metering\""] {
+        assert!(metrics.contains(name), "{name} is missing in {metrics}");
+    }
+}
