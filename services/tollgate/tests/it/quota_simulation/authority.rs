@@ -8,17 +8,16 @@ use contracts::lease::{
     ReportWatermark, WatermarkReported,
 };
 use contracts::metering::Period;
-use contracts::record::{Batch, Reason};
+use contracts::record::Batch;
 use metering::domain::leases::{QuotaPeriod, Statement, runs_to_write_off};
 use metering::domain::periods::{Span, containing};
 
-use super::world::Fault;
+use super::invariants::{Broken, Fault, Invariant};
 
 /// A record as the store keeps it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
     pub(super) units: u64,
-    pub(super) reason: Reason,
     pub(super) period: i64,
 }
 
@@ -111,12 +110,13 @@ impl Authority {
         LeaseAnswers { answers, recalls: self.recalls(request.incarnation), ended }
     }
 
-    pub(super) fn settle(&mut self, request: &LeaseSettle) -> Result<LeaseSettled, String> {
+    pub(super) fn settle(&mut self, request: &LeaseSettle) -> Result<LeaseSettled, Broken> {
         for statement in &request.statements {
             let Some(key) = self.place.get(&statement.lease) else { continue };
             let Some(period) = self.periods.get_mut(key) else { continue };
             if let Statement::Overspent { by } = period.state(statement) {
-                return Err(format!("{} overspent by {by}", statement.lease));
+                let what = format!("{} overspent by {by}", statement.lease);
+                return Err(Invariant::LeaseWithinGrant.broken(what));
             }
         }
         if request.last {
@@ -128,11 +128,11 @@ impl Authority {
         Ok(LeaseSettled { recalls: self.recalls(request.incarnation) })
     }
 
-    pub(super) fn append(&mut self, request: &AppendBatch) -> Result<Appended, String> {
+    pub(super) fn append(&mut self, request: &AppendBatch) -> Result<Appended, Broken> {
         let name = (request.incarnation, request.stream, request.sequence);
         let bytes = crc32fast::hash(&request.bytes);
         if *self.sent.entry(name).or_insert(bytes) != bytes {
-            return Err(format!("batch {name:?} was sent with two contents"));
+            return Err(Invariant::BatchesNeverChange.broken(format!("{name:?} was sent with two contents")));
         }
         let acked = self.acked.entry((request.incarnation, request.stream)).or_default();
         let repeat = request.sequence <= *acked && self.fault != Fault::RepeatsTaken;
@@ -141,19 +141,19 @@ impl Authority {
         }
         *acked = request.sequence.max(*acked);
         let acked_through = *acked;
-        let batch = Batch::parse(&request.bytes).map_err(|error| error.to_string())?;
+        let batch = Batch::parse(&request.bytes).map_err(Broken::batch)?;
         let watermark = self.watermarks.get(&request.gateway).copied().unwrap_or(i64::MIN);
-        for record in batch.records().map_err(|error| error.to_string())? {
-            if record.started_at < watermark {
-                return Err(format!("{} came after its watermark", record.request_id));
-            }
+        for record in batch.records().map_err(Broken::batch)? {
             let stored = Stored {
                 units: record.outcome.quota_units,
-                reason: record.outcome.reason,
                 period: containing(Period::Day, record.started_at).start,
             };
             if self.records.insert(record.request_id, stored).is_some() {
-                return Err(format!("{} has two records", record.request_id));
+                return Err(Invariant::OneRecord.broken(format!("{} has two records", record.request_id)));
+            }
+            if record.started_at < watermark {
+                let what = format!("{} came after its watermark", record.request_id);
+                return Err(Invariant::NothingBelowWatermark.broken(what));
             }
         }
         Ok(Appended { acked_through })

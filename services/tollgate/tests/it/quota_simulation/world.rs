@@ -11,18 +11,7 @@ use uuid::Uuid;
 
 use super::authority::Authority;
 use super::gateway::{Fate, Gateway, Known, Outgoing, WORKERS, moment};
-
-/// A fault planted to see whether the schedules find it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    None,
-    /// Metering takes a lease back when its gateway has not closed it in time.
-    LeasesCloseByTime,
-    /// A gateway that lost power states what it finds in its mapping.
-    PowerLossTrusted,
-    /// Metering does not look at the sequence of batches.
-    RepeatsTaken,
-}
+use super::invariants::{Broken, Fault, Invariant};
 
 /// Ten seconds before midnight, so that some schedules cross into the next period.
 const START: i64 = 1_795_391_990_000_000;
@@ -100,7 +89,7 @@ impl World {
     }
 
     /// Random events for a while.
-    pub(super) fn live(&mut self) -> Result<(), String> {
+    pub(super) fn live(&mut self) -> Result<(), Broken> {
         let power = self.random.chance(35);
         let forget = self.random.chance(10);
         let steps = 80 + self.random.below(160);
@@ -127,7 +116,7 @@ impl World {
     }
 
     /// Everything comes back, the network is good, every call ends, every lease closes.
-    pub(super) fn settle_everything(&mut self) -> Result<(), String> {
+    pub(super) fn settle_everything(&mut self) -> Result<(), Broken> {
         self.reliable = true;
         for at in 0..self.gateways.len() {
             self.gateways[at].disk.kill_after(u64::MAX);
@@ -150,7 +139,7 @@ impl World {
         }
     }
 
-    fn close_leases(&mut self) -> Result<(), String> {
+    fn close_leases(&mut self) -> Result<(), Broken> {
         self.end_calls();
         for gateway in &mut self.gateways {
             if let Some(live) = &mut gateway.live {
@@ -172,12 +161,15 @@ impl World {
         }
         let busy: Vec<_> =
             self.gateways.iter_mut().filter_map(|gateway| Some(gateway.live.as_mut()?.describe())).collect();
-        Err(format!("gateways do not come to rest: {busy:?}"))
+        Err(Invariant::EverythingComesToRest.broken(format!("gateways are busy: {busy:?}")))
     }
 
     /// Fresh runs use up what is left of the present period, to the last unit.
-    fn demand_everything(&mut self) -> Result<(), String> {
-        self.now = self.now.max(START + 60_000_000);
+    fn demand_everything(&mut self) -> Result<(), Broken> {
+        // Close to midnight the present period would end under the demand.
+        if self.now > START - 1_800_000_000 {
+            self.now = self.now.max(START + 60_000_000);
+        }
         for at in 0..self.gateways.len() {
             self.gateways[at].live = None;
             self.start(at);
@@ -206,11 +198,12 @@ impl World {
         }
         let period = Authority::span(self.now).start;
         let left: Vec<_> = self.metering.periods.iter().filter(|(key, _)| key.2 == period).collect();
-        Err(format!("demand did not use the quota up: {left:?}"))
+        Err(Invariant::EverythingComesToRest.broken(format!("demand did not use the quota up: {left:?}")))
     }
 
     /// What must hold once everything is closed.
-    pub(super) fn judge(&mut self) -> Result<(), String> {
+    pub(super) fn judge(&mut self) -> Result<(), Broken> {
+        self.check_bound()?;
         let trusted = self.lost_power.is_empty() && !self.metering.written_off;
         for (id, known) in &self.known {
             let stored = self.metering.records.get(id);
@@ -221,7 +214,7 @@ impl World {
                 if known.fate == Fate::Unsure {
                     continue;
                 }
-                return Err(format!("{id} ({known:?}) left no record"));
+                return Err(Invariant::NoCallLost.broken(format!("{id} ({known:?}) left no record")));
             };
             let expected = match known.fate {
                 Fate::Ended(units) => Some(units),
@@ -230,15 +223,18 @@ impl World {
                 Fate::Unsure => None,
             };
             if expected.is_some_and(|expected| expected != stored.units) {
-                return Err(format!("{id} ({known:?}) has the record {stored:?}"));
+                let what = format!("{id} ({known:?}) has the record {stored:?}");
+                return Err(Invariant::RecordsCountTruly.broken(what));
             }
         }
         for ((key, _, start), period) in &self.metering.periods {
             if period.open() != 0 {
-                return Err(format!("period {start} of {key} has open leases: {:?}", period.leases));
+                let what = format!("period {start} of {key} has open leases: {:?}", period.leases);
+                return Err(Invariant::EverythingComesToRest.broken(what));
             }
             if period.settled > self.metering.highest {
-                return Err(format!("settled {} of {}", period.settled, self.metering.highest));
+                let what = format!("settled {} of {}", period.settled, self.metering.highest);
+                return Err(Invariant::QuotaIsHard.broken(what));
             }
         }
         let mut recorded: BTreeMap<i64, u64> = BTreeMap::new();
@@ -252,19 +248,21 @@ impl World {
         recorded.retain(|_, units| *units > 0);
         settled.retain(|_, units| *units > 0);
         if trusted && recorded != settled {
-            return Err(format!("records say {recorded:?}, leases say {settled:?}"));
+            let what = format!("records say {recorded:?}, leases say {settled:?}");
+            return Err(Invariant::RecordsAgreeWithLeases.broken(what));
         }
         for (start, units) in &recorded {
             let settled = settled.get(start).copied().unwrap_or(0);
             if *units > settled {
-                return Err(format!("records of period {start} say {units}, leases say {settled}"));
+                let what = format!("records of period {start} say {units}, leases say {settled}");
+                return Err(Invariant::RecordsAgreeWithLeases.broken(what));
             }
         }
         Ok(())
     }
 
     /// Accepted <= Q, at every moment.
-    fn check_bound(&self) -> Result<(), String> {
+    fn check_bound(&self) -> Result<(), Broken> {
         let mut accepted: BTreeMap<(KeyId, i64), u64> = BTreeMap::new();
         for known in self.known.values() {
             let units = match known.fate {
@@ -276,7 +274,8 @@ impl World {
         }
         let over = accepted.iter().find(|(_, units)| **units > self.metering.highest);
         over.map_or(Ok(()), |(what, units)| {
-            Err(format!("accepted {units} of {} for {what:?}", self.metering.highest))
+            let what = format!("accepted {units} of {} for {what:?}", self.metering.highest);
+            Err(Invariant::QuotaIsHard.broken(what))
         })
     }
 
@@ -375,7 +374,7 @@ impl World {
         }
     }
 
-    fn shut_down_and_start(&mut self, at: usize) -> Result<(), String> {
+    fn shut_down_and_start(&mut self, at: usize) -> Result<(), Broken> {
         if let Some(live) = &mut self.gateways[at].live {
             live.desk.shut_down(moment(self.now));
         }
@@ -390,14 +389,14 @@ impl World {
         Ok(())
     }
 
-    fn advance_randomly(&mut self) -> Result<(), String> {
+    fn advance_randomly(&mut self) -> Result<(), Broken> {
         let by =
             if self.random.chance(80) { self.random.below(100_000) } else { self.random.below(1_500_000) };
         self.advance(by as i64)
     }
 
     /// Lets time pass, deliveries happen and everybody do what is due.
-    fn advance(&mut self, by: i64) -> Result<(), String> {
+    fn advance(&mut self, by: i64) -> Result<(), Broken> {
         self.now += by;
         for gateway in &mut self.gateways {
             if let Some(live) = &mut gateway.live {
@@ -448,7 +447,7 @@ impl World {
     }
 
     /// Delivers what is due; answers whether there was anything.
-    fn deliver(&mut self) -> Result<bool, String> {
+    fn deliver(&mut self) -> Result<bool, Broken> {
         let mut any = false;
         while let Some(entry) = self.network.first_entry() {
             if entry.key().0 > self.now {
@@ -467,7 +466,7 @@ impl World {
         Ok(any)
     }
 
-    fn answer(&mut self, request: Outgoing) -> Result<Answer, String> {
+    fn answer(&mut self, request: Outgoing) -> Result<Answer, Broken> {
         Ok(match request {
             Outgoing::Desk(Message::Register(request)) => {
                 self.metering.register(&request);
