@@ -188,16 +188,15 @@ impl<N: Fn(u64) -> BatchName> Stream<'_, N> {
             *count += 1;
             *oldest = (*oldest).min(record.started_at);
         }
-        let mut sequence = match (self.batches.last(), self.unused) {
+        let first = match (self.batches.last(), self.unused) {
             (Some(last), _) => last.name.sequence + 1,
             (None, Some(unused)) => unused,
             // Every file that was ever made is acknowledged and gone.
             (None, None) => slots.newest_sequence() + 1,
         };
-        for (body, count, oldest) in days.into_values() {
+        for (sequence, (body, count, oldest)) in (first..).zip(days.into_values()) {
             let name = (self.name)(sequence);
             self.batches.push(segment::write(self.disk, self.directory, name, count, oldest, &body)?);
-            sequence += 1;
         }
         Ok(left.len())
     }

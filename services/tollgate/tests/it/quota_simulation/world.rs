@@ -426,6 +426,10 @@ impl World {
         }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what is posted is given away, however many copies arrive"
+    )]
     fn post(&mut self, gateway: usize, run: IncarnationId, parcel: Parcel) {
         let copies = match self.random.below(100) {
             _ if self.reliable => 1,
@@ -503,7 +507,7 @@ impl World {
     }
 }
 
-/// SplitMix64: small, and the same everywhere.
+/// `SplitMix64`: small, and the same everywhere.
 struct Random(u64);
 
 impl Random {
