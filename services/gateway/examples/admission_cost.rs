@@ -36,7 +36,7 @@ fn main() {
     let unrecorded = Arc::new(Unrecorded::default());
     let ledger = Ledger::new(&run, ports.remove(0), accounts, ask, unrecorded, clock.clone()).unwrap();
     let keys: Vec<_> =
-        (1..=KEYS).map(|key| KeyId::from_uuid(Uuid::from_u128(key << 64 | key * 7919))).collect();
+        (1..=KEYS).map(|key| KeyId::from_uuid(Uuid::from_u128((key << 64) | (key * 7919)))).collect();
     let plan = UsagePlanId::new(now);
     let rate = Some(Rate::new(&Throttle { rate_limit: 1e9, burst_limit: 1 << 30 }));
     let mut spent = Duration::ZERO;
