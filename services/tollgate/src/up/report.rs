@@ -90,7 +90,7 @@ fn words(running: &Embedded, demo: &Demo, made: &Made) -> String {
          Mail       {console}/_inbox\n\n\
          Call the sample API:\n\n  {curl}\n\n\
          Then see the call in the dashboard. Publish your own API:\n\n  \
-         TOLLGATE_TOKEN={token} tollgate api import openapi.yaml --upstream http://127.0.0.1:9000\n\n\
+         TOLLGATE_TOKEN={token} tollgate api import openapi.yaml --upstream http://127.0.0.1:9000 --stage dev\n\n\
          Stop with ctrl-c; the same data directory goes on where it was.",
         version = env!("CARGO_PKG_VERSION"),
         user = demo.user.email,
