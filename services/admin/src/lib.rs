@@ -12,7 +12,6 @@ use contracts::{Client, Ctx};
 use serde::{Deserialize, Serialize};
 
 mod auth;
-mod body;
 mod document;
 mod graphql;
 mod session;

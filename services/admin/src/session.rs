@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use common::Result;
+use common::body::read_json;
 use common::id::{RequestId, TenantId, UserId};
 use common::problem::{Problem, REQUEST_ID_HEADER};
 use contracts::tenants::{Identity, SignIn, SignOut, SignUp, SignedIn};
@@ -14,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::State;
 use crate::auth::{self, SESSION_COOKIE, authenticate, credentials_required};
-use crate::body::read_json;
 
 /// Largest body: a name, an address, a password.
 const MAX_BODY: usize = 16 << 10;

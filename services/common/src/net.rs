@@ -29,13 +29,15 @@ const fn v6(a: u16, b: u16, prefix: u8) -> Cidr {
 }
 
 /// Networks that are not public (IANA IPv4 special-purpose registry), multicast and reserved space included.
-const NOT_PUBLIC_V4: [Cidr; 15] = [
+const NOT_PUBLIC_V4: [Cidr; 16] = [
     v4(0, 0, 0, 8),
     v4(10, 0, 0, 8),
     v4(100, 64, 0, 10),
     v4(127, 0, 0, 8),
     // Link-local, where clouds serve instance metadata.
     v4(169, 254, 0, 16),
+    // Azure's channel to its agents, at a public address.
+    Cidr { address: IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)), prefix: 32 },
     v4(172, 16, 0, 12),
     v4(192, 0, 0, 24),
     v4(192, 0, 2, 24),
@@ -47,6 +49,10 @@ const NOT_PUBLIC_V4: [Cidr; 15] = [
     v4(224, 0, 0, 4),
     v4(240, 0, 0, 4),
 ];
+
+/// IPv4 addresses behind a translator (RFC 6052): each counts as the address it stands for.
+const TRANSLATED: Cidr =
+    Cidr { address: IpAddr::V6(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0)), prefix: 96 };
 
 /// The public part of IPv6.
 const PUBLIC_V6: Cidr = v6(0x2000, 0, 3);
@@ -64,6 +70,10 @@ pub fn forbidden(ip: IpAddr, allowed: &[Cidr]) -> bool {
         return false;
     }
     match ip {
+        IpAddr::V6(v6) if TRANSLATED.contains(ip) => {
+            let [.., a, b, c, d] = v6.octets();
+            forbidden(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), &[])
+        }
         IpAddr::V4(_) => NOT_PUBLIC_V4.iter().any(|network| network.contains(ip)),
         IpAddr::V6(_) => !PUBLIC_V6.contains(ip) || NOT_PUBLIC_V6.iter().any(|network| network.contains(ip)),
     }
@@ -125,6 +135,70 @@ impl<'de> Deserialize<'de> for Cidr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn internal_addresses_are_forbidden_in_every_spelling() {
+        for address in [
+            "127.0.0.1",
+            "127.255.0.1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.100.100.200",
+            "192.0.0.192",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "168.63.129.16",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "fec0::1",
+            "ff02::1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
+        ] {
+            assert!(forbidden(address.parse().unwrap(), &[]), "{address}");
+        }
+    }
+
+    #[test]
+    fn allowed_ranges_hold_in_both_spellings_and_nothing_beside_them() {
+        let allowed = ["127.0.0.0/8", "10.1.0.0/16", "fd12::/16"].map(|range| range.parse().unwrap());
+        for address in ["127.0.0.1", "::ffff:127.0.0.1", "10.1.255.255", "fd12::1"] {
+            assert!(!forbidden(address.parse().unwrap(), &allowed), "{address}");
+        }
+        for address in ["10.2.0.0", "169.254.169.254", "::1", "fe80::1"] {
+            assert!(forbidden(address.parse().unwrap(), &allowed), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_range_is_refused() {
+        for range in ["10.0.0.0", "10.0.0.0/33", "::/129", "host/8", "10.0.0.0/x"] {
+            assert!(range.parse::<Cidr>().is_err(), "{range}");
+        }
+        assert!("0.0.0.0/0".parse::<Cidr>().unwrap().contains("8.8.8.8".parse().unwrap()));
+        assert!("::/0".parse::<Cidr>().unwrap().contains("::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn public_addresses_are_not_forbidden() {
+        for address in
+            ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "64:ff9b::101:101"]
+        {
+            assert!(!forbidden(address.parse().unwrap(), &[]), "{address}");
+        }
+    }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()

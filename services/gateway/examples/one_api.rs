@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
     let data = tempfile::tempdir()?;
     let mut config =
         gateway::Config { workers: 1, data_dir: data.path().to_owned(), ..gateway::Config::default() };
-    config.upstream.allow = vec!["127.0.0.0/8".parse().map_err(anyhow::Error::msg)?];
+    config.upstream.allow = vec!["127.0.0.0/8".parse()?];
     let handle =
         gateway::run(config, TcpListener::bind(("127.0.0.1", port))?, gateway::Deps { client, clock })
             .await?;

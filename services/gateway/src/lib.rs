@@ -29,4 +29,4 @@ mod worker;
 pub use self::config::Config;
 pub use self::run::{Deps, Handle, Probe, run};
 pub use self::server::Limits;
-pub use self::upstream::{Cidr, UpstreamConfig};
+pub use self::upstream::UpstreamConfig;

@@ -5,6 +5,7 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use async_graphql::parser::parse_query;
 use async_graphql::{Request, Response, ServerError};
+use common::body::read_json;
 use common::problem::REQUEST_ID_HEADER;
 use common::{Code, Error};
 use contracts::Ctx;
@@ -15,7 +16,6 @@ use super::refusal::complete;
 use super::{AdminSchema, leaves, limits};
 use crate::State;
 use crate::auth::{self, Authenticated};
-use crate::body::read_json;
 
 /// Largest body: an OpenAPI document of 6 MB as a JSON text.
 const MAX_BODY: usize = 8 << 20;

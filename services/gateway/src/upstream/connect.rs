@@ -9,11 +9,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::net::{Cidr, forbidden};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Guard, UpstreamError};
+use super::UpstreamError;
 
 const CACHED_NAMES: usize = 1024;
 /// Operating systems do not tell a name's time to live; short enough to follow a moved upstream.
@@ -26,17 +27,19 @@ struct Resolved {
     at: Instant,
 }
 
-/// Opens connections that the guard permits.
+/// Opens connections to public addresses and to those in `allowed`.
+///
+/// The address that is connected to is checked, after resolution: a name that changes its address gains nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
-    guard: Arc<Guard>,
+    allowed: Arc<[Cidr]>,
     names: Arc<Mutex<HashMap<Box<str>, Resolved>>>,
     connect_timeout: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(guard: Arc<Guard>, connect_timeout: Duration) -> Self {
-        Self { guard, names: Arc::default(), connect_timeout }
+    pub(crate) fn new(allowed: Arc<[Cidr]>, connect_timeout: Duration) -> Self {
+        Self { allowed, names: Arc::default(), connect_timeout }
     }
 
     /// Connects to `host`, a name or an address (IPv6 with or without brackets), within the connect timeout.
@@ -55,7 +58,8 @@ impl Connector {
     async fn connect_any(&self, host: &str, port: u16) -> Result<TcpStream, UpstreamError> {
         let addresses = self.resolve(host).await?;
         let mut failure = UpstreamError::Blocked;
-        for address in addresses.iter().filter(|address| self.guard.permits(**address)).take(ADDRESSES_TRIED)
+        for address in
+            addresses.iter().filter(|address| !forbidden(**address, &self.allowed)).take(ADDRESSES_TRIED)
         {
             match TcpStream::connect(SocketAddr::new(*address, port)).await {
                 Ok(stream) => {

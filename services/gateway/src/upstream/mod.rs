@@ -8,7 +8,6 @@ mod chunked;
 mod connect;
 mod error;
 mod exchange;
-mod guard;
 mod head;
 mod pool;
 mod stream;
@@ -18,13 +17,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::net::Cidr;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
 pub(crate) use self::error::{FramingFault, UpstreamError};
 pub(crate) use self::exchange::{Exchange, Sink, Source, write_chunk};
-pub use self::guard::Cidr;
-use self::guard::Guard;
 pub(crate) use self::head::{Framing, Meta, list_contains};
 
 use self::connect::Connector;
@@ -74,19 +72,16 @@ pub(crate) struct Origin {
     pub(crate) port: u16,
 }
 
-/// What all workers share: trust anchors and the address guard.
+/// What all workers share: trust anchors and the addresses that may be connected to.
 #[derive(Debug, Clone)]
 pub(crate) struct UpstreamShared {
-    guard: Arc<Guard>,
+    allowed: Arc<[Cidr]>,
     tls: TlsDialer,
 }
 
 impl UpstreamShared {
     pub(crate) fn new(config: &UpstreamConfig) -> Result<Self, tls::TrustError> {
-        Ok(Self {
-            guard: Arc::new(Guard::new(config.allow.clone())),
-            tls: TlsDialer::new(config.ca_file.as_deref())?,
-        })
+        Ok(Self { allowed: config.allow.clone().into(), tls: TlsDialer::new(config.ca_file.as_deref())? })
     }
 }
 
@@ -102,7 +97,10 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(config: &UpstreamConfig, shared: &UpstreamShared) -> Self {
         Self {
-            connector: Connector::new(shared.guard.clone(), Duration::from_millis(config.connect_timeout_ms)),
+            connector: Connector::new(
+                shared.allowed.clone(),
+                Duration::from_millis(config.connect_timeout_ms),
+            ),
             tls: shared.tls.clone(),
             pool: Pool::new(config.idle_per_origin, Duration::from_secs(config.idle_seconds)),
             head_limit: config.head_bytes,

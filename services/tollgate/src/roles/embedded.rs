@@ -1,13 +1,12 @@
 //! All roles in one process on the embedded stores.
 
-use std::fmt::Display;
 use std::net::{SocketAddr, TcpListener};
-use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use common::Clock;
 use common::mail::Mailer;
+use common::net::Cidr;
 use common::vault::Vault;
 use contracts::Client;
 use migrations::Schema;
@@ -192,9 +191,8 @@ fn gateway_config(data_dir: &DataDir) -> Result<gateway::Config> {
 }
 
 /// `up` is for one machine: backends on it may be called.
-fn loopback<T: FromStr<Err: Display>>() -> Result<Vec<T>> {
-    let parse = |range: &str| range.parse().map_err(|error| anyhow!("{range}: {error}"));
-    ["127.0.0.0/8", "::1/128"].into_iter().map(parse).collect()
+fn loopback() -> Result<Vec<Cidr>> {
+    Ok(vec!["127.0.0.0/8".parse()?, "::1/128".parse()?])
 }
 
 fn base_url(listener: &TcpListener) -> Result<String> {
