@@ -58,7 +58,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Arc<State>> {
     if !config.invoke_url.contains("{api_id}") || !config.invoke_url.contains("{stage}") {
         return Err(Error::invalid("apis.invoke_url", "must contain {api_id} and {stage}"));
     }
-    let feed = Feed::new(deps.database.clone(), deps.clock.clone());
+    let feed = Feed::new(deps.database.clone());
     Ok(Arc::new(State { config, database: deps.database, clock: deps.clock, vault: deps.vault, feed }))
 }
 

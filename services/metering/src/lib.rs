@@ -49,7 +49,7 @@ pub fn build(config: Config, dependencies: Dependencies) -> Result<Arc<Service>>
             return Err(Error::invalid("metering.clickhouse", "must be set when the database is PostgreSQL"));
         }
     };
-    let feed = Feed::new(database.clone(), clock.clone());
+    let feed = Feed::new(database.clone());
     Ok(Arc::new(Service { config, database, feed, vault, client, clock, usage }))
 }
 

@@ -77,7 +77,7 @@ async fn thirty_two_transactions_that_lock_read_then_write_all_succeed_on_postgr
 /// Publishers begin, publish and end in no order, and some give up; a follower reads all the while.
 async fn followers_miss_nothing(database: Database) {
     const PUBLISHERS: usize = 60;
-    let feed = Feed::new(database.clone(), Clock::System);
+    let feed = Feed::new(database.clone());
     let publisher = async |number: usize| {
         dawdle().await;
         let tx = database.system("a test").await.unwrap();
