@@ -2,7 +2,7 @@
 //!
 //! What is compared is what clients saw, what raw records say, and what rollups say.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -88,6 +88,9 @@ fn quick_backend() -> Upstream {
     .unwrap()
 }
 
+/// Calls and quota units by key.
+type Totals = BTreeMap<String, (u64, u64)>;
+
 struct Bench {
     installation: Installation,
     admin: Admin,
@@ -159,18 +162,34 @@ impl Bench {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Calls and quota units by the rollups.
-    fn rollup(&self) -> (u64, u64) {
+    /// Calls and quota units per key, by the rollups. Calls that were refused or lost before their key was known have none.
+    fn rollup(&self) -> Totals {
         let now = common::Clock::System.now();
-        let range = json!({ "from": now - chrono::TimeDelta::hours(2), "to": now + chrono::TimeDelta::minutes(1), "key": self.key_id });
-        let query = "query($from: DateTime!, $to: DateTime!, $key: ID!) {
-            usage(from: $from, to: $to, filter: { key: [$key] }) { rows { requests quotaUnits } }
+        let range =
+            json!({ "from": now - chrono::TimeDelta::hours(2), "to": now + chrono::TimeDelta::minutes(1) });
+        let query = "query($from: DateTime!, $to: DateTime!) {
+            usage(from: $from, to: $to, groupBy: [KEY]) { rows { group requests quotaUnits } }
         }";
-        let rows = self.admin.data(query, range);
-        let sum = |field: &str| -> u64 {
-            rows["usage"]["rows"].as_array().unwrap().iter().filter_map(|row| row[field].as_u64()).sum()
-        };
-        (sum("requests"), sum("quotaUnits"))
+        let answer = self.admin.data(query, range);
+        let rows = answer["usage"]["rows"].as_array().unwrap().iter();
+        rows.map(|row| {
+            let number = |field: &str| row[field].as_u64().unwrap();
+            let key = row["group"]["key"].as_str().unwrap();
+            (key.to_owned(), (number("requests"), number("quotaUnits")))
+        })
+        .collect()
+    }
+
+    /// The same by the single records.
+    fn raw(&self) -> Totals {
+        let query = "SELECT key_id, toString(count()) AS calls, toString(sum(quota_units)) AS units FROM usage_records GROUP BY key_id";
+        let rows = self.clickhouse(query);
+        rows.iter()
+            .map(|row| {
+                let number = |field: &str| row[field].as_str().unwrap().parse().unwrap();
+                (row["key_id"].as_str().unwrap().to_owned(), (number("calls"), number("units")))
+            })
+            .collect()
     }
 
     /// Units settled and units in open leases.
@@ -199,8 +218,10 @@ fn a_quota_holds_while_gateways_are_killed() {
     let (settled, leased) = bench.settled();
     assert!(used_up, "settled {settled}, leased {leased} of {QUOTA}; clients saw {}", seen.accepted());
     assert!(seen.accepted() <= QUOTA, "{} calls were accepted", seen.accepted());
-    let equal = wait_until(SETTLED_WITHIN, || bench.rollup().1 == settled);
-    assert!(equal, "records say {} units, leases {settled}", bench.rollup().1);
+    let equal =
+        wait_until(SETTLED_WITHIN, || bench.rollup().get(&bench.key_id).is_some_and(|key| key.1 == settled));
+    assert!(equal, "rollups say {:?}, leases {settled}", bench.rollup());
+    assert_eq!(bench.raw(), bench.rollup());
 }
 
 #[test]
@@ -227,16 +248,23 @@ fn every_call_is_counted_exactly_once_through_fifty_kills() {
     let all_there = wait_until(SETTLED_WITHIN, || {
         rows = bench.clickhouse(raw);
         let known: HashSet<_> = rows.iter().filter_map(|row| row["request_id"].as_str()).collect();
-        completed.keys().all(|id| known.contains(id.as_str())) && bench.rollup().0 == rows.len() as u64
+        completed.keys().all(|id| known.contains(id.as_str())) && bench.rollup() == bench.raw()
     });
     let counted = rows.len() as u64;
     let doubled: Vec<_> = rows.iter().filter(|row| row["times"] != "1").collect();
     assert!(doubled.is_empty(), "seed {seed}: counted more than once: {doubled:?}");
+    let (raw, rollup) = (bench.raw(), bench.rollup());
     assert!(
         all_there,
-        "seed {seed}: {} completed, {counted} raw records, {} in rollups, {started} started",
+        "seed {seed}: {} completed, {counted} raw records ({raw:?}), {rollup:?} in rollups, {started} started",
         completed.len(),
-        bench.rollup().0
     );
     assert!(completed.len() as u64 <= counted && counted <= started, "seed {seed}: {counted} of {started}");
+    // A call that answered had its key looked at.
+    let keyless = raw.get("").map_or(0, |(calls, _)| *calls);
+    assert!(keyless <= counted - completed.len() as u64, "seed {seed}: {keyless} answered calls have no key");
+    println!(
+        "seed {seed}: {} completed, {counted} counted ({keyless} without key), {started} started",
+        completed.len()
+    );
 }
