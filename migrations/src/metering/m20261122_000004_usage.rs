@@ -10,10 +10,11 @@ pub(super) fn migration() -> SqlMigration {
         statements: |backend| {
             let mut statements = vec![
                 // `attempted` runs ahead of `acknowledged` while a batch is on its way into a store of its own: after a crash
-                // it says that the batch may be there, wholly or in part. `attempted_day` is that batch's day.
+                // it says that the batch may be there, wholly or in part. `attempted_day` is that batch's day; `attempts` counts how often
+                // any was sent, so that two attempts at once notice each other.
                 "CREATE TABLE batch_streams (incarnation_id TEXT NOT NULL, stream BIGINT NOT NULL, \
                  acknowledged BIGINT NOT NULL, attempted BIGINT NOT NULL, attempted_day BIGINT NOT NULL, \
-                 PRIMARY KEY (incarnation_id, stream))",
+                 attempts BIGINT NOT NULL, PRIMARY KEY (incarnation_id, stream))",
                 "CREATE INDEX batch_streams_doubt ON batch_streams (attempted_day) WHERE attempted > acknowledged",
                 // Single records of days before this one (days since 1970-01-01) may be gone; their sums stay.
                 "CREATE TABLE usage_retention (id INTEGER PRIMARY KEY, removed_before BIGINT NOT NULL)",

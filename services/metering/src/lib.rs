@@ -15,6 +15,7 @@ use common::{Clock, Error, Result};
 use contracts::{Client, Endpoints, Role};
 use database::Database;
 use database::changes::Feed;
+use tokio::sync::Semaphore;
 
 pub use config::{ClickHouseConfig, Config};
 pub use jobs::{run_jobs, run_once};
@@ -24,6 +25,9 @@ use service::{api_keys, batches, gateways, leases, usage, usage_plans};
 use store::usage::UsageStore;
 use store::usage::clickhouse::ClickHouseUsage;
 use store::usage::sqlite::SqliteUsage;
+
+/// Batches stored at once.
+const APPENDS: usize = 4;
 
 /// What the role needs from the process it runs in.
 #[derive(Debug)]
@@ -50,7 +54,8 @@ pub fn build(config: Config, dependencies: Dependencies) -> Result<Arc<Service>>
         }
     };
     let feed = Feed::new(database.clone());
-    Ok(Arc::new(Service { config, database, feed, vault, client, clock, usage }))
+    let appends = Semaphore::new(APPENDS);
+    Ok(Arc::new(Service { config, database, feed, vault, client, clock, usage, appends }))
 }
 
 /// Brings ClickHouse's tables to this version, if ClickHouse is configured. May be run again.

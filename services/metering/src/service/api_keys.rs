@@ -99,10 +99,18 @@ pub(crate) async fn rotate(service: Arc<Service>, ctx: Ctx, request: RotateApiKe
     if let Some(value) = &request.value {
         check_value(value)?;
     }
-    let value = request.value.unwrap_or_else(new_value);
     let tx = service.database.tenant(&ctx).await?;
+    let repeated = idempotency::begin(&tx, &ctx, &request).await?.is_some();
     let mut stored = api_keys::lock(&tx, request.id).await?;
+    if repeated {
+        let revision = published_revision(&tx, &change_key(request.id)).await?;
+        tx.commit().await?;
+        let value = open(&service, &stored)?;
+        let liveness = service.feed.wait_live(revision).await?;
+        return Ok(SavedApiKey { api_key: seen_at(&ctx, stored.key), value, liveness });
+    }
     check_not_revoked(stored.key.revoked_at.map(|at| at.timestamp_micros()))?;
+    let value = request.value.unwrap_or_else(new_value);
     let sha256 = secret::sha256_hex(value.as_bytes());
     api_keys::claim_value(&tx, request.id, &sha256).await?;
     let old = std::mem::replace(&mut stored.sha256, sha256);
@@ -111,6 +119,7 @@ pub(crate) async fn rotate(service: Arc<Service>, ctx: Ctx, request: RotateApiKe
     stored.key.prefix = shown_prefix(&value);
     stored.sealed_value = seal(&service, request.id, &value, stored.shown_once)?;
     api_keys::update(&tx, &stored).await?;
+    idempotency::finish::<RotateApiKey>(&tx, &ctx, &request.id.to_string()).await?;
     audit::record(&tx, &ctx, "api_key.rotate", &request.id.to_string(), &request.grace_seconds).await?;
     save(&service, tx, stored, Some(value)).await
 }

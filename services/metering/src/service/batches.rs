@@ -6,12 +6,13 @@
 //! Where records live in the same database as the row (SQLite), both change in one transaction. Where they live in a
 //! store of their own (ClickHouse), the order is:
 //!
-//! 1. commit `attempted = n`;
+//! 1. commit `attempted = n`, and one attempt more;
 //! 2. insert batch n;
 //! 3. commit `acknowledged = n`.
 //!
 //! A crash before 1 leaves nothing. A crash after 1 leaves `attempted` ahead of `acknowledged`, and whoever is sent the
-//! batch next, however much later, has it inserted *in doubt*: the store finds out what is there and completes it.
+//! batch next, however much later, has it inserted *in doubt*: the store finds out what is there and completes it. So does
+//! an attempt that finds another one begun between its own 1 and 2.
 
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ use contracts::record::{Batch, BatchName};
 use super::Service;
 use crate::store::batches;
 use crate::store::usage::NewBatch;
+
+const REASON: &str = "a batch holds records of many tenants";
 
 pub(crate) async fn append(service: Arc<Service>, _ctx: Ctx, request: AppendBatch) -> Result<Appended> {
     let batch = Batch::parse(&request.bytes).map_err(damaged)?;
@@ -39,27 +42,35 @@ pub(crate) async fn append(service: Arc<Service>, _ctx: Ctx, request: AppendBatc
     let records = batch.records().map_err(damaged)?;
     let new = NewBatch { name, day: batch.day, records: &records };
 
-    let mut tx = service.database.system("a batch holds records of many tenants").await?;
-    let mut position = batches::lock(&tx, &name).await?;
+    let _permit = service.appends.acquire().await.map_err(Error::internal)?;
+    let mut tx = service.database.system(REASON).await?;
+    let Some(position) = batches::lock(&tx, &name).await? else { return Err(busy()) };
     if name.sequence != position.acknowledged + 1 {
         // Known already, or an earlier one is missing: the answer says which one comes next.
         return Ok(Appended { acked_through: position.acknowledged });
     }
-    let in_doubt = position.attempted >= name.sequence;
-    if !service.usage.shares_transactions() && !in_doubt {
+    let mut in_doubt = position.attempted >= name.sequence;
+    if !service.usage.shares_transactions() {
         batches::attempt(&tx, &name, batch.day).await?;
         tx.commit().await?;
-        tx = service.database.system("a batch holds records of many tenants").await?;
-        position = batches::lock(&tx, &name).await?;
-        if name.sequence != position.acknowledged + 1 {
+        tx = service.database.system(REASON).await?;
+        let Some(now) = batches::lock(&tx, &name).await? else { return Err(busy()) };
+        if name.sequence != now.acknowledged + 1 {
             // Another replica was sent the same batch and was faster.
-            return Ok(Appended { acked_through: position.acknowledged });
+            return Ok(Appended { acked_through: now.acknowledged });
         }
+        // Another replica was faster, and failed: who knows how far it came.
+        in_doubt |= now.attempts != position.attempts + 1;
     }
     service.usage.insert(&tx, &new, in_doubt).await?;
     batches::acknowledge(&tx, &name).await?;
     tx.commit().await?;
     Ok(Appended { acked_through: name.sequence })
+}
+
+/// Somebody else is storing a batch of this stream.
+fn busy() -> Error {
+    Error::unavailable("the stream", "a batch of it is being stored")
 }
 
 fn damaged(cause: impl std::fmt::Display) -> Error {

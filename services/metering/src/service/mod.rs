@@ -17,6 +17,8 @@ use contracts::metering::AccessEntry;
 use database::changes::{self, Feed};
 use database::{Database, Tx};
 
+use tokio::sync::Semaphore;
+
 use crate::config::Config;
 use crate::store::usage::UsageStore;
 
@@ -30,6 +32,8 @@ pub struct Service {
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) usage: Arc<dyn UsageStore>,
+    /// Batches being stored: fewer than connections, so that leases are granted while the usage store is slow.
+    pub(crate) appends: Semaphore,
 }
 
 impl Service {

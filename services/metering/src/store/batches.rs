@@ -3,8 +3,9 @@
 use common::Result;
 use contracts::record::BatchName;
 use database::{SystemTx, Tx};
+use sea_orm::{ConnectionTrait, DbBackend};
 
-use super::sql::{column, execute, for_update, query, signed, unsigned};
+use super::sql::{column, execute, query, signed, unsigned};
 
 /// Where a stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,15 +14,21 @@ pub(crate) struct Position {
     pub acknowledged: u64,
     /// The highest sequence that may have reached a usage store of its own.
     pub attempted: u64,
+    /// Attempts to store that were begun, whatever became of them.
+    pub attempts: i64,
 }
 
-/// The stream's position, locked until the transaction ends.
-pub(crate) async fn lock(tx: &SystemTx, name: &BatchName) -> Result<Position> {
-    let insert = "INSERT INTO batch_streams (incarnation_id, stream, acknowledged, attempted, attempted_day) \
-                  VALUES ($1, $2, 0, 0, 0) ON CONFLICT (incarnation_id, stream) DO NOTHING";
+/// The stream's position, locked until the transaction ends. Nothing while somebody else has it locked: waiting would hold a
+/// connection, and the gateway sends again.
+pub(crate) async fn lock(tx: &SystemTx, name: &BatchName) -> Result<Option<Position>> {
+    let insert = "INSERT INTO batch_streams (incarnation_id, stream, acknowledged, attempted, attempted_day, attempts) \
+                  VALUES ($1, $2, 0, 0, 0, 0) ON CONFLICT (incarnation_id, stream) DO NOTHING";
     let select = format!(
-        "SELECT acknowledged, attempted FROM batch_streams WHERE incarnation_id = $1 AND stream = $2{}",
-        for_update(tx)
+        "SELECT acknowledged, attempted, attempts FROM batch_streams WHERE incarnation_id = $1 AND stream = $2{}",
+        match tx.conn().get_database_backend() {
+            DbBackend::Postgres => " FOR UPDATE SKIP LOCKED",
+            _ => "",
+        }
     );
     let values = || [name.incarnation.to_string().into(), i64::from(name.stream).into()];
     let mut rows = query(tx, &select, values()).await?;
@@ -29,16 +36,17 @@ pub(crate) async fn lock(tx: &SystemTx, name: &BatchName) -> Result<Position> {
         execute(tx, insert, values()).await?;
         rows = query(tx, &select, values()).await?;
     }
-    let Some(row) = rows.first() else { return Ok(Position { acknowledged: 0, attempted: 0 }) };
-    Ok(Position {
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Some(Position {
         acknowledged: unsigned(column(row, "acknowledged")?)?,
         attempted: unsigned(column(row, "attempted")?)?,
-    })
+        attempts: column(row, "attempts")?,
+    }))
 }
 
-/// Notes that the batch is about to be sent to a usage store of its own.
+/// Notes that the batch is about to be sent to a usage store of its own, in one more attempt.
 pub(crate) async fn attempt(tx: &SystemTx, name: &BatchName, day: i32) -> Result<()> {
-    let update = "UPDATE batch_streams SET attempted = $3, attempted_day = $4 WHERE incarnation_id = $1 AND stream = $2";
+    let update = "UPDATE batch_streams SET attempted = $3, attempted_day = $4, attempts = attempts + 1 WHERE incarnation_id = $1 AND stream = $2";
     let values = [
         name.incarnation.to_string().into(),
         i64::from(name.stream).into(),

@@ -6,7 +6,7 @@ use common::id::{IncarnationId, KeyId, LeaseId, TenantId, UsagePlanId};
 use common::{Error, Result};
 use contracts::metering::Quota;
 use database::{SystemTx, TenantTx, Tx};
-use sea_orm::{QueryResult, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 
 use super::sql::{column, execute, for_update, parsed, query, signed, unsigned};
 use super::usage_plans;
@@ -35,13 +35,19 @@ pub(crate) struct Allowance {
     pub quota: Option<Quota>,
 }
 
-/// The allowance, if the key exists, is not revoked and has the plan.
+/// The allowance, if the key exists, is not revoked and has the plan. The plan stays as it is until the transaction ends:
+/// its old quota must not be put in force again after a change that is being committed.
 pub(crate) async fn allowance(tx: &SystemTx, key: KeyId, plan: UsagePlanId) -> Result<Option<Allowance>> {
+    let lock = match tx.conn().get_database_backend() {
+        DbBackend::Postgres => " FOR SHARE OF p",
+        _ => "",
+    };
     let select = "SELECT k.tenant_id AS tenant_id, k.created_at AS created_at, p.quota_limit AS quota_limit, \
                   p.quota_period AS quota_period, p.quota_offset AS quota_offset FROM api_key_usage_plans link \
                   JOIN api_keys k ON k.id = link.api_key_id JOIN usage_plans p ON p.id = link.usage_plan_id \
                   WHERE link.api_key_id = $1 AND link.usage_plan_id = $2 AND k.revoked_at IS NULL";
-    let rows = query(tx, select, [key.to_string().into(), plan.to_string().into()]).await?;
+    let rows =
+        query(tx, &format!("{select}{lock}"), [key.to_string().into(), plan.to_string().into()]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Allowance {
         tenant: parsed(&column::<String>(row, "tenant_id")?)?,

@@ -24,6 +24,7 @@ on_both_stores![
     a_value_belongs_to_one_key_of_the_installation,
     creating_a_key_again_with_its_id_finds_it,
     an_idempotency_key_makes_one_plan_and_one_key,
+    a_rotation_sent_twice_rotates_once,
     a_rotation_keeps_the_key_and_admits_the_old_value_for_its_grace_alone,
     a_revoked_key_stays_revoked,
     a_value_shown_once_is_not_kept,
@@ -180,6 +181,18 @@ async fn a_rotation_keeps_the_key_and_admits_the_old_value_for_its_grace_alone(w
     assert_eq!(owner.call(GetApiKey { id }).await.unwrap().previous_until, None);
     owner.call(RotateApiKey { id, grace_seconds: 0, value: None }).await.unwrap();
     assert_eq!(entry(&world, id).await.previous, None);
+}
+
+async fn a_rotation_sent_twice_rotates_once(world: World) {
+    let made = world.owner().key(&[]).await;
+    let owner = world.owner().with_idempotency_key("once");
+    let rotation = RotateApiKey { id: made.api_key.id, grace_seconds: 90, value: None };
+    let first = owner.call(rotation.clone()).await.unwrap();
+    world.advance(TimeDelta::seconds(1));
+    let second = owner.call(rotation).await.unwrap();
+    assert_eq!((second.value, second.api_key.previous_until), (first.value, first.api_key.previous_until));
+    let previous = entry(&world, made.api_key.id).await.previous.unwrap();
+    assert_eq!(previous.0, sha256_hex(made.value.unwrap().as_bytes()), "the value in use keeps its grace");
 }
 
 async fn a_revoked_key_stays_revoked(world: World) {

@@ -1,5 +1,7 @@
 //! The authority on quotas, over its persisted rows.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use common::id::{GatewayId, IncarnationId, KeyId, LeaseId, UsagePlanId};
 use contracts::lease::{
@@ -7,6 +9,9 @@ use contracts::lease::{
     LeaseWant, PreviousRun,
 };
 use contracts::metering::{GetQuotaStatus, Period, Quota, QuotaStatus, RevokeApiKey, UpdateUsagePlan};
+
+use database::Tx;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::on_both_stores;
 use crate::world::{World, micros, plan_content, reason, unknown_key};
@@ -229,4 +234,35 @@ async fn revoked_and_unknown_keys_get_no_lease(world: World) {
     let key = scene.world.owner().key(&[free]).await.api_key.id;
     let unlimited = LeaseWant { key, plan: free, ..scene.want(1, 1) };
     assert_eq!(scene.ask(&unlimited).await, LeaseOutcome::Unlimited);
+}
+
+/// A gateway asks while a lowered quota is stored and not yet committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grant_never_puts_a_quota_back_in_force_that_is_being_lowered() {
+    let scene = Scene::new(World::production().await, 1_000, 0).await;
+    let first = scene.want(1, 16);
+    scene.ask(&first).await;
+    scene.close(first.lease, 5).await;
+
+    let lowering = scene.world.database.system("a test").await.unwrap();
+    for lower in ["UPDATE usage_plans SET quota_limit = 5", "UPDATE quota_periods SET quota_limit = 5"] {
+        lowering.conn().execute_unprepared(lower).await.unwrap();
+    }
+    let watching = scene.world.database.system("a test").await.unwrap();
+    let granted = async {
+        let want = scene.want(1, 16);
+        scene.ask(&want).await
+    };
+    let committed = async {
+        let waiting = "SELECT 1 AS waits FROM pg_locks WHERE NOT granted";
+        let waits = Statement::from_string(DbBackend::Postgres, waiting);
+        let blocked = testkit::eventually(Duration::from_secs(10), async || {
+            !watching.conn().query_all_raw(waits.clone()).await.unwrap().is_empty()
+        });
+        assert!(blocked.await, "the grant does not wait for the change");
+        lowering.commit().await.unwrap();
+    };
+    let (outcome, ()) = futures_util::future::join(granted, committed).await;
+    assert!(matches!(outcome, LeaseOutcome::Exhausted { limit: 5, left: 0, .. }), "{outcome:?}");
+    assert_eq!(scene.used().await, (5, 0));
 }

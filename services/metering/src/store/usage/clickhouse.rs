@@ -143,14 +143,22 @@ impl ClickHouseUsage {
             if sums != records {
                 tracing::warn!(batch = token, table = rollup.table, "a day of sums is made anew");
                 self.rebuild(rollup, batch.day).await?;
+                let rebuilt = self.day_sums(rollup.table, rollup.column, "sum(requests)", batch.day).await?;
+                if rebuilt != records {
+                    let table = rollup.table;
+                    return Err(Error::unavailable(
+                        "the usage store",
+                        format!("{table} differs from its records"),
+                    ));
+                }
             }
         }
         Ok(())
     }
 
-    /// Waits for inserts that a metering process began and did not live to see answered.
+    /// Waits for writes that a metering process began and did not live to see answered.
     async fn wait_for_quiet(&self) -> Result<()> {
-        let running = "SELECT count() AS count FROM system.processes WHERE query_kind = 'Insert' \
+        let running = "SELECT count() AS count FROM system.processes WHERE query_kind IN ('Insert', 'Alter', 'Drop') \
                        AND (current_database = currentDatabase() OR position(query, currentDatabase()) > 0)";
         let deadline = monotonic() + QUIET_WITHIN;
         loop {
@@ -159,7 +167,7 @@ impl ClickHouseUsage {
                 return Ok(());
             }
             if monotonic() >= deadline {
-                return Err(Error::unavailable("the usage store", "an earlier insert is still running"));
+                return Err(Error::unavailable("the usage store", "an earlier write is still running"));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
