@@ -3,6 +3,7 @@
 //! The state machines are [`crate::spool::Keeper`] and [`crate::admission::Desk`]; here they are given the time and the network.
 //! The keeper syncs files and therefore has a thread of its own; the desk runs on the control runtime.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +31,9 @@ const DESK_BEAT: Duration = Duration::from_millis(100);
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// How long the end may take until leases are stated and records shipped.
 const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Messages of the desk on their way from which on it is not asked for more.
+const MAX_ASKING: usize = 4;
 
 /// News for the desk.
 #[derive(Debug)]
@@ -119,6 +123,8 @@ impl Books {
             news: news.clone(),
             settled_runs,
             stop: Arc::clone(&stop),
+            refused: BTreeMap::new(),
+            reporting: Arc::default(),
         };
         let keeper = std::thread::Builder::new()
             .name("spool".to_owned())
@@ -139,7 +145,8 @@ impl Books {
             .await
             .map_err(Error::internal)?
             .map_err(|_| Error::internal("the spool's thread panicked"))?;
-        let ended = if settled && shipped { self.run.remove() } else { self.run.end_clean() };
+        let ended =
+            if settled && shipped && self.run.is_quiet() { self.run.remove() } else { self.run.end_clean() };
         ended.map_err(|error| Error::unavailable("the spool", error))
     }
 }
@@ -160,8 +167,11 @@ async fn attend(
     let mut calls = JoinSet::new();
     let mut last_moment: Option<tokio::time::Instant> = None;
     loop {
-        for message in desk.poll(desktop.now()) {
-            calls.spawn(send(desktop.clone(), message));
+        // The desk repeats what stays unanswered; while metering hangs, repeats must not pile up there.
+        if calls.len() < MAX_ASKING {
+            for message in desk.poll(desktop.now()) {
+                calls.spawn(send(desktop.clone(), message));
+            }
         }
         let runs = desk.take_settled_runs();
         if !runs.is_empty() {
@@ -230,12 +240,18 @@ struct Keeping {
     news: UnboundedSender<News>,
     settled_runs: std::sync::mpsc::Receiver<Vec<IncarnationId>>,
     stop: Arc<AtomicBool>,
+    /// Streams whose next batch metering refuses for good, and why.
+    refused: BTreeMap<(IncarnationId, u32), String>,
+    /// A report is on its way: the next one waits for its end.
+    reporting: Arc<AtomicBool>,
 }
 
 impl Keeping {
     /// Answers whether everything was shipped.
     fn run(mut self) -> bool {
         let (shipped, answers) = std::sync::mpsc::channel();
+        // One batch per stream at a time: metering takes the next only after it.
+        let mut sending: BTreeSet<(IncarnationId, u32)> = BTreeSet::new();
         let mut reported: Option<Instant> = None;
         let mut stopping: Option<Instant> = None;
         loop {
@@ -244,11 +260,16 @@ impl Keeping {
             }
             while let Ok((batch, answer)) = answers.try_recv() {
                 let batch: AppendBatch = batch;
+                sending.remove(&(batch.incarnation, batch.stream));
                 let taken = self.appended(&batch, answer);
                 self.noted(taken);
             }
-            let due = self.keeper.poll(self.desktop.now().timer);
-            for batch in self.noted(due).unwrap_or_default() {
+            let (due, done) = self.keeper.poll(self.desktop.now().timer);
+            self.noted(done);
+            for batch in due {
+                if !sending.insert((batch.incarnation, batch.stream)) {
+                    continue;
+                }
                 let (desktop, shipped) = (self.desktop.clone(), shipped.clone());
                 self.runtime.spawn(async move {
                     let answer = desktop.client.call(&desktop.ctx(), batch.clone()).await;
@@ -262,7 +283,7 @@ impl Keeping {
             }
             if self.stop.load(Ordering::Relaxed) {
                 let since = *stopping.get_or_insert_with(common::clock::monotonic);
-                if self.keeper.is_idle() {
+                if self.keeper.workers_ended() && self.keeper.is_idle() {
                     return true;
                 }
                 if since.elapsed() >= FAREWELL {
@@ -278,38 +299,54 @@ impl Keeping {
         batch: &AppendBatch,
         answer: Result<contracts::lease::Appended>,
     ) -> crate::spool::Result<()> {
+        let stream = (batch.incarnation, batch.stream);
         match answer {
-            Ok(answer) => self.keeper.appended(batch, answer),
-            Err(error) => {
+            Ok(answer) => {
+                if self.refused.remove(&stream).is_some() {
+                    self.desktop.status.set_refused_batches(self.refused.values().cloned().collect());
+                }
+                self.keeper.appended(batch, answer)
+            }
+            Err(error) if error.code.is_retryable() => {
                 tracing::debug!(%error, "metering did not take a batch");
+                Ok(())
+            }
+            // It is sent again for ever, and everything of its stream waits behind it: somebody has to look.
+            Err(error) => {
+                let name =
+                    format!("batch {} of stream {} of {}", batch.sequence, batch.stream, batch.incarnation);
+                if self.refused.insert(stream, format!("{name}: {error}")).is_none() {
+                    tracing::error!(batch = name, %error, cause = error.cause, "metering refuses a batch");
+                    self.desktop.status.set_refused_batches(self.refused.values().cloned().collect());
+                }
                 Ok(())
             }
         }
     }
 
     /// A disk that fails is said where it is looked for; calls go on as far as they can.
-    fn noted<T>(&self, result: crate::spool::Result<T>) -> Option<T> {
+    fn noted(&self, result: crate::spool::Result<()>) {
         match result {
-            Ok(value) => {
-                self.desktop.status.spool_works();
-                Some(value)
-            }
-            Err(error) => {
-                self.desktop.status.spool_failed(&error);
-                None
-            }
+            Ok(()) => self.desktop.status.spool_works(),
+            Err(error) => self.desktop.status.spool_failed(&error),
         }
     }
 
     fn report(&mut self) {
+        if self.reporting.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let report = ReportWatermark {
             gateway: self.run.gateway(),
             incarnation: self.run.incarnation(),
             watermark: self.keeper.watermark(self.desktop.now().wall),
         };
         let (desktop, news) = (self.desktop.clone(), self.news.clone());
+        let reporting = Arc::clone(&self.reporting);
         self.runtime.spawn(async move {
-            let Ok(answer) = desktop.client.call(&desktop.ctx(), report).await else { return };
+            let answer = desktop.client.call(&desktop.ctx(), report).await;
+            reporting.store(false, Ordering::Release);
+            let Ok(answer) = answer else { return };
             if !answer.recalls.is_empty() {
                 // Fails only when the desk has ended.
                 let _ = news.send(News::Recalled(answer.recalls));

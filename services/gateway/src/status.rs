@@ -36,6 +36,8 @@ pub(crate) struct Status {
     /// An operator gave this gateway up.
     ended: AtomicBool,
     spool_fault: Mutex<Option<String>>,
+    /// Batches that metering refuses, and why.
+    refused_batches: Mutex<Vec<String>>,
 }
 
 impl Owner {
@@ -61,6 +63,7 @@ impl Status {
             draining: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             spool_fault: Mutex::new(None),
+            refused_batches: Mutex::default(),
         }
     }
 
@@ -110,6 +113,11 @@ impl Status {
         *self.spool_fault.lock() = None;
     }
 
+    /// Batches that metering refuses for good; their streams wait.
+    pub(crate) fn set_refused_batches(&self, refused: Vec<String>) {
+        *self.refused_batches.lock() = refused;
+    }
+
     /// Counters for a new worker.
     pub(crate) fn add_worker(&self) -> Arc<WorkerMetrics> {
         let metrics = Arc::new(WorkerMetrics::default());
@@ -155,6 +163,8 @@ impl Status {
                 warnings.push(format!("{} not heard for {since} s: {fault}", owner.name));
             }
         }
+        warnings
+            .extend(self.refused_batches.lock().iter().map(|refused| format!("metering refuses {refused}")));
         warnings
     }
 

@@ -226,9 +226,12 @@ impl Desk {
     pub fn published(&mut self, key: Option<KeyId>, plan: Option<UsagePlanId>, now: Moment) {
         for account in self.accounts.matching(key, plan) {
             account.clear_verdict();
+            // Under another id: what metering answered before the change must not be taken for an answer after it.
             if let Some(want) = self.wants.get_mut(&(account.key, account.plan)) {
-                want.send_at = now.timer;
                 want.rounds = 0;
+                let id = want.lease;
+                self.strays.insert(id, now.timer);
+                self.renew_want(id, now);
             }
             for slot in [&account.current, &account.spare] {
                 if let Some(lease) = slot.load_full() {

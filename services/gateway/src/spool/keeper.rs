@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use common::id::IncarnationId;
 use contracts::lease::{AppendBatch, Appended};
@@ -13,7 +13,7 @@ use contracts::lease::{AppendBatch, Appended};
 use super::mapping::Mapping;
 use super::recovery::Recovered;
 use super::run::Run;
-use super::segment::{EmptySegment, OpenSegment};
+use super::segment::{EmptySegment, OpenSegment, SealedBatch};
 use super::shipper::Shipper;
 use super::{Error, Result};
 
@@ -138,16 +138,19 @@ impl Keeper {
         Ok(())
     }
 
-    /// Does what is due at `timer`, a time that always runs, and answers the batches to send. An error leaves everything as it was, to be tried again.
-    pub fn poll(&mut self, timer: i64) -> Result<Vec<AppendBatch>> {
-        self.collect()?;
-        self.supply()?;
-        self.bury()?;
+    /// Does what is due at `timer`, a time that always runs, and answers the batches to send, and the first error of the disk.
+    /// What failed is tried again next time; the rest goes on, for shipping is what makes room on a full disk.
+    pub fn poll(&mut self, timer: i64) -> (Vec<AppendBatch>, Result<()>) {
+        let mut done = self.collect().and(self.supply()).and(self.bury());
         if timer >= self.sync_at {
-            self.sync()?;
-            self.sync_at = timer + self.run.config().sync_every_us;
+            let synced = self.sync();
+            if synced.is_ok() {
+                self.sync_at = timer + self.run.config().sync_every_us;
+            }
+            done = done.and(synced);
         }
-        self.shipper.due(self.run.disk(), timer)
+        let (due, read) = self.shipper.due(self.run.disk(), timer);
+        (due, done.and(read))
     }
 
     /// Brings everything that workers write to the disk. Batches come before the slots their records came from: what is
@@ -213,6 +216,20 @@ impl Keeper {
         self.unsealed.is_empty() && self.shipper.runs().is_empty() && self.dead_runs.is_empty()
     }
 
+    /// Whether every worker has let go of its port: nothing is recorded or handed over any more.
+    pub fn workers_ended(&mut self) -> bool {
+        let mut ended = true;
+        for side in &self.sides {
+            ended &= loop {
+                match side.sealed.try_recv() {
+                    Ok(segment) => self.unsealed.push(segment),
+                    Err(error) => break error == TryRecvError::Disconnected,
+                }
+            };
+        }
+        ended
+    }
+
     /// Unacknowledged bytes on the disk.
     pub fn bytes(&self) -> u64 {
         self.shipper.bytes()
@@ -224,21 +241,32 @@ impl Keeper {
         }
     }
 
+    /// Seals what was handed over. A batch that the disk refuses to seal is kept, and does not hold up the others.
     fn collect(&mut self) -> Result<()> {
         self.take_sealed();
-        while let Some(segment) = self.unsealed.last() {
-            // Before the batch can be sent, the freed slots of its calls must be on the disk.
-            if let Some(slots) = self.run.slots(segment.name().stream) {
-                let name = "slots".to_owned();
-                slots.sync().map_err(|source| Error::Disk { action: "sync", name, source })?;
+        let mut done = Ok(());
+        for segment in std::mem::take(&mut self.unsealed) {
+            match self.seal(&segment) {
+                Ok(batch) => self.shipper.add(batch),
+                Err(error) => {
+                    self.unsealed.push(segment);
+                    done = done.and(Err(error));
+                }
             }
-            let batch = segment.seal(self.run.disk())?;
-            if let Some(side) = self.sides.get_mut(batch.name.stream as usize) {
-                side.made.retain(|(sequence, _)| *sequence != batch.name.sequence);
-            }
-            self.shipper.add(batch);
-            self.unsealed.pop();
         }
-        Ok(())
+        done
+    }
+
+    fn seal(&mut self, segment: &OpenSegment) -> Result<SealedBatch> {
+        // Before the batch can be sent, the freed slots of its calls must be on the disk.
+        if let Some(slots) = self.run.slots(segment.name().stream) {
+            let name = "slots".to_owned();
+            slots.sync().map_err(|source| Error::Disk { action: "sync", name, source })?;
+        }
+        let batch = segment.seal(self.run.disk())?;
+        if let Some(side) = self.sides.get_mut(batch.name.stream as usize) {
+            side.made.retain(|(sequence, _)| *sequence != batch.name.sequence);
+        }
+        Ok(batch)
     }
 }

@@ -128,6 +128,11 @@ impl Run {
         self.slots.get(worker as usize)
     }
 
+    /// Whether no call is in flight and no ended one waits in its slot for a batch.
+    pub fn is_quiet(&self) -> bool {
+        self.slots.iter().all(Slots::are_free)
+    }
+
     /// The next batch file of a worker. Called by one thread.
     pub(super) fn next_segment(&self, worker: u32) -> Result<EmptySegment> {
         let slots = self.slots.get(worker as usize).ok_or_else(|| Error::Damaged {

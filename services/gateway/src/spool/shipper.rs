@@ -46,16 +46,22 @@ impl Shipper {
         }
     }
 
-    /// Batches to send now.
-    pub(super) fn due(&mut self, disk: &Disk, timer: i64) -> Result<Vec<AppendBatch>> {
-        let mut due = Vec::new();
+    /// Batches to send now, and the first error: a batch that cannot be read holds up its own stream only.
+    pub(super) fn due(&mut self, disk: &Disk, timer: i64) -> (Vec<AppendBatch>, Result<()>) {
+        let (mut due, mut done) = (Vec::new(), Ok(()));
         for stream in self.streams.values_mut() {
             let Some(batch) = stream.waiting.get(&(stream.acked_through + 1)) else { continue };
             if stream.resend_at > timer {
                 continue;
             }
-            let bytes = Bytes::from(segment::read(disk, &batch.file)?);
             stream.resend_at = timer + RESEND_US;
+            let bytes = match segment::read(disk, &batch.file) {
+                Ok(bytes) => Bytes::from(bytes),
+                Err(error) => {
+                    done = done.and(Err(error));
+                    continue;
+                }
+            };
             let name = batch.name;
             due.push(AppendBatch {
                 gateway: name.gateway,
@@ -65,7 +71,7 @@ impl Shipper {
                 bytes,
             });
         }
-        Ok(due)
+        (due, done)
     }
 
     /// Metering has everything of a stream up to a sequence: those files go.

@@ -145,6 +145,11 @@ impl Slots {
         self.map.store(offset(slot), 0);
     }
 
+    /// Whether no slot holds a call.
+    pub fn are_free(&self) -> bool {
+        (0..self.count()).all(|slot| self.map.load(offset(slot)) & OPEN == 0)
+    }
+
     /// Brings the table to the disk.
     pub fn sync(&self) -> std::io::Result<()> {
         self.map.sync()

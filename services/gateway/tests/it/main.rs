@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails its test")]
 
+mod books;
 mod calls_admission;
 mod calls_configuration;
 mod calls_integrations;

@@ -85,7 +85,9 @@ fn child() {
     for number in 0.. {
         let moment = Moment { wall: NOW, timer: number as i64 * 10_000 };
         ledger.tick(moment.timer);
-        for batch in keeper.poll(moment.timer).unwrap() {
+        let (due, done) = keeper.poll(moment.timer);
+        done.unwrap();
+        for batch in due {
             let AppendBatch { incarnation, stream, sequence, bytes, .. } = batch;
             writeln!(out, "sent {incarnation} {stream} {sequence} {}", crc32fast::hash(&bytes)).unwrap();
         }
@@ -276,7 +278,9 @@ impl Books {
             if keeper.is_idle() {
                 break;
             }
-            for batch in keeper.poll(round * 2_000_000).unwrap() {
+            let (due, done) = keeper.poll(round * 2_000_000);
+            done.unwrap();
+            for batch in due {
                 let (incarnation, stream, sequence) = (batch.incarnation, batch.stream, batch.sequence);
                 self.see((incarnation, stream, sequence), crc32fast::hash(&batch.bytes));
                 if round % 2 == 0 {

@@ -75,7 +75,7 @@ impl Process {
             call.finish(Ended::new(200, Reason::Ok));
         }
         self.ledger.tick(timer);
-        let sent = self.keeper.poll(timer).unwrap_or_default();
+        let (sent, _) = self.keeper.poll(timer);
         // What a dead process would have sent, it did not send.
         if self.disk.is_dead() {
             return BTreeMap::new();
@@ -89,7 +89,9 @@ impl Process {
     fn ship(&mut self, count: usize) -> BTreeMap<Name, Bytes> {
         let mut sent = BTreeMap::new();
         for _ in 0..=count {
-            for batch in self.keeper.poll(i64::MAX / 2).unwrap() {
+            let (due, done) = self.keeper.poll(i64::MAX / 2);
+            done.unwrap();
+            for batch in due {
                 if sent.len() < count {
                     self.keeper.appended(&batch, Appended { acked_through: batch.sequence }).unwrap();
                 }

@@ -244,9 +244,8 @@ impl Live {
         let mut outgoing = Vec::new();
         let settled = self.desk.take_settled_runs();
         self.keeper.runs_settled(&settled);
-        if let Ok(batches) = self.keeper.poll(now) {
-            outgoing.extend(batches.into_iter().map(Outgoing::Append));
-        }
+        let (batches, _) = self.keeper.poll(now);
+        outgoing.extend(batches.into_iter().map(Outgoing::Append));
         outgoing.extend(self.desk.poll(moment(now)).into_iter().map(Outgoing::Desk));
         let (gateway, incarnation) = (self.run.gateway(), self.run.incarnation());
         outgoing.push(Outgoing::Watermark(ReportWatermark { gateway, incarnation, watermark }));

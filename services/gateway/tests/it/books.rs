@@ -1,0 +1,148 @@
+//! Desk and keeper where metering answers late and the disk refuses.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use common::Clock;
+use common::id::{ApiId, GatewayId, IncarnationId, KeyId, LeaseId, RequestId, TenantId, UsagePlanId};
+use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
+use contracts::metering::DegradedMode;
+use contracts::record::{Reason, Subject};
+use gateway::admission::{
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Refusal, Terms, Unrecorded,
+};
+use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
+use uuid::Uuid;
+
+const NOW: i64 = 1_795_350_000_000_000;
+const NOON: Moment = Moment { wall: NOW, timer: 0 };
+
+struct Books {
+    directory: tempfile::TempDir,
+    run: Arc<Run>,
+    keeper: Keeper,
+    desk: Desk,
+    ledger: Ledger,
+}
+
+impl Books {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::Files(directory.path().to_owned());
+        let (gateway, run) =
+            (GatewayId::from_uuid(Uuid::max()), IncarnationId::from_uuid(Uuid::from_u128(1)));
+        let config = RunConfig { slots_per_worker: 4, lease_cells: 4, ..RunConfig::default() };
+        let run = Arc::new(Run::start(disk, gateway, run, "boot", config).unwrap());
+        let (keeper, mut ports) = Keeper::new(Arc::clone(&run), &[], NOW).unwrap();
+        let accounts = Arc::new(Accounts::default());
+        let (mut desk, ask) = Desk::new(Arc::clone(&run), Arc::clone(&accounts), &[]);
+        desk.registered();
+        let clock = Clock::manual(DateTime::from_timestamp_micros(NOW).unwrap());
+        let port = ports.pop().unwrap();
+        let ledger = Ledger::new(&run, port, accounts, ask, Arc::new(Unrecorded::default()), clock).unwrap();
+        Self { directory, run, keeper, desk, ledger }
+    }
+
+    fn call(&self, number: u128) -> Call {
+        let opening = Opening {
+            request_id: RequestId::from_uuid(Uuid::from_u128(number)),
+            tenant: TenantId::from_uuid(Uuid::max()),
+            api_id: "abcdefghij".parse::<ApiId>().unwrap(),
+            stage: "prod",
+            deployment: None,
+            method: "GET",
+            route: "/pets",
+            path: "/pets",
+            client_ip: None,
+            started_at: NOW,
+        };
+        let mut call = self.ledger.open(&opening).unwrap();
+        call.identify(&Subject { key: Some(key()), usage_plan: Some(plan()), ..Subject::default() });
+        call
+    }
+
+    /// The lease that the desk asks for now.
+    fn wish(&mut self) -> Option<LeaseId> {
+        let messages = self.desk.poll(NOON);
+        messages.into_iter().find_map(|message| match message {
+            Message::Grant(grant) => Some(grant.wants[0].lease),
+            _ => None,
+        })
+    }
+
+    fn answer(&mut self, lease: LeaseId, outcome: LeaseOutcome) {
+        let answers = vec![LeaseAnswer { lease, outcome }];
+        self.desk.granted(&LeaseAnswers { answers, ..LeaseAnswers::default() }, NOON);
+    }
+
+    fn make_unwritable(&self, file: &str) {
+        // A directory of that name cannot be made a file by anybody, root included.
+        let run = self.directory.path().join(self.run.incarnation().to_string());
+        std::fs::create_dir(run.join(file)).unwrap();
+    }
+}
+
+fn key() -> KeyId {
+    KeyId::from_uuid(Uuid::max())
+}
+
+fn plan() -> UsagePlanId {
+    UsagePlanId::from_uuid(Uuid::max())
+}
+
+fn terms() -> Terms<'static> {
+    Terms {
+        key: key(),
+        plan: plan(),
+        rate: None,
+        buckets: &[],
+        quota: true,
+        units: 1,
+        degraded: DegradedMode::Refuse,
+    }
+}
+
+#[test]
+fn an_answer_from_before_a_plan_change_refuses_no_call_after_it() {
+    let mut books = Books::new();
+    let mut call = books.call(1);
+    assert!(matches!(call.try_admit(&terms()), Decision::Pending(_)));
+    let before = books.wish().unwrap();
+    books.desk.published(None, Some(plan()), NOON);
+    books.answer(before, LeaseOutcome::Exhausted { until: i64::MAX, limit: 1, left: 0 });
+    assert!(matches!(call.try_admit(&terms()), Decision::Pending(_)), "the old quota is in force again");
+
+    let after = books.wish().expect("metering is asked again");
+    assert_ne!(after, before);
+    books.answer(after, LeaseOutcome::Exhausted { until: NOW + 1, limit: 1, left: 0 });
+    let refused = Refusal { reason: Reason::QuotaExhausted, retry_after_us: 1 };
+    assert!(matches!(call.try_admit(&terms()), Decision::Refused(refusal) if refusal == refused));
+}
+
+#[test]
+fn a_disk_that_takes_no_new_file_still_ships_what_it_has() {
+    let mut books = Books::new();
+    let ahead = u64::from(books.run.config().segments_ahead);
+    books.make_unwritable(&format!("0000-{:016}.batch", ahead + 1));
+    books.call(1).finish(Ended::new(200, Reason::Ok));
+    books.ledger.close();
+    let (due, done) = books.keeper.poll(0);
+    assert!(done.is_err(), "the next file cannot be made");
+    assert_eq!(due.len(), 1, "the batch is sent nevertheless");
+    books.keeper.appended(&due[0], Appended { acked_through: due[0].sequence }).unwrap();
+    assert_eq!(books.keeper.bytes(), 0, "and makes room when it is stored");
+}
+
+#[test]
+fn a_run_is_not_over_while_a_worker_can_still_record() {
+    let mut books = Books::new();
+    let call = books.call(1);
+    assert!(books.keeper.is_idle() && !books.keeper.workers_ended());
+    assert!(!books.run.is_quiet());
+    // The call ends while its worker is taken apart.
+    call.finish(Ended::new(200, Reason::Ok));
+    books.ledger.close();
+    drop(books.ledger);
+    assert!(books.keeper.workers_ended() && books.run.is_quiet());
+    assert!(!books.keeper.is_idle(), "the record is not shipped yet");
+}
