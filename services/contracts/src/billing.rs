@@ -111,6 +111,14 @@ pub struct CreatePlan {
 }
 call!(CreatePlan => Plan, Billing, Tenant(ProductsWrite));
 
+/// One plan, for an edge that makes things for a subscription before it orders one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GetPlan {
+    /// The plan.
+    pub id: PlanId,
+}
+call!(GetPlan => Plan, Billing, Service);
+
 /// An app's purchase of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subscription {

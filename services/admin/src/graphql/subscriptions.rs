@@ -4,12 +4,14 @@ use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, Resul
 use chrono::{DateTime, Utc};
 use common::id::{AppId, DeveloperId};
 use common::{Error, Page, PageArgs};
-use contracts::Call;
-use contracts::billing::{self, CancelSubscription, CreateSubscription, GetSubscription, ListSubscriptions};
+use contracts::billing::{
+    self, CancelSubscription, CreateSubscription, GetPlan, GetSubscription, ListSubscriptions,
+};
 use contracts::portal::{CreateApp, CreateDeveloper, GetApp, ListApps, ListDevelopers};
+use contracts::{Call, Role};
 
 use super::api_keys::ApiKey;
-use super::call::{call, call_step, id, optional_id, page, require};
+use super::call::{call, call_step, caller, id, optional_id, page, require};
 use super::connection::{Connection, page_cost};
 use super::developers::App;
 use super::references::references;
@@ -106,6 +108,9 @@ impl SubscriptionCreateInput {
     async fn create(self, ctx: &Context<'_>) -> common::Result<SubscriptionPayload> {
         let plan = id("planId", &self.plan_id)?;
         require::<CreateSubscription>(ctx)?;
+        // Before a developer and an app are made for it. Whoever may subscribe to a plan may know that it exists.
+        let caller = caller(ctx)?;
+        caller.client.call(&caller.ctx.as_service(Role::Admin), GetPlan { id: plan }).await?;
         let (app, developer) = self.app(ctx).await?;
         let request = CreateSubscription { plan, app, developer, key_name: self.key_name };
         let created = call_step(ctx, "subscription", request).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::id::PlanId;
 use common::{Code, Error, Result, text};
 use contracts::Ctx;
-use contracts::billing::{CreatePlan, Plan};
+use contracts::billing::{CreatePlan, GetPlan, Plan};
 use contracts::metering::GetUsagePlan;
 use database::{audit, idempotency};
 
@@ -53,4 +53,10 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreatePlan) -> Re
     idempotency::finish::<CreatePlan>(&tx, &ctx, &outcome).await?;
     tx.commit().await?;
     Ok(plan)
+}
+
+/// One plan.
+pub(crate) async fn get(state: Arc<State>, ctx: Ctx, input: GetPlan) -> Result<Plan> {
+    let tx = state.database.tenant_read(&ctx).await?;
+    store::plans::get(&tx, input.id).await?.ok_or_else(|| Error::not_found("plan"))
 }

@@ -1,135 +1,140 @@
-//! Who may ask what of the admin API: every field with no, weak and sufficient credentials.
+//! Who may ask what of the admin API: every field with no, weak, foreign and sufficient credentials.
 
 mod cases;
 mod edge;
+mod foreign;
+mod organization;
+mod served;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cases::{CASES, Case};
+use cases::cases;
+use chrono::TimeDelta;
 use contracts::Permission;
-use edge::Edge;
-use serde_json::Value;
+use edge::{Edge, Owner};
+use organization::{Organization, assert_same};
+use serde_json::{Value, json};
+use served::Served;
+
+const VIEWER: &str = "{ viewer { kind email tenant { name } permissions } }";
 
 /// Kind of the refusal: of the whole request, or of the one mutation in it. Empty when there is none.
 fn refusal(answer: &Value) -> &str {
     let whole = answer["errors"][0]["extensions"]["code"].as_str();
-    let of_field = || answer["data"].as_object()?.values().next()?["errors"][0]["code"].as_str();
+    let of_field = || answer["data"].as_object()?.values().next()?["userErrors"][0]["code"].as_str();
     whole.or_else(of_field).unwrap_or_default()
 }
 
-#[actix_web::test]
-async fn every_field_has_a_case() {
-    let edge = Edge::start().await;
-    let schema = "{ __schema { queryType { fields { name } } mutationType { fields { name } } } }";
-    let answer = edge.run(None, schema).await;
-    let mut served = BTreeSet::new();
-    for kind in ["queryType", "mutationType"] {
-        for field in answer["data"]["__schema"][kind]["fields"].as_array().unwrap() {
-            served.insert(field["name"].as_str().unwrap().to_owned());
-        }
+fn is_refused(answer: &Value) -> bool {
+    answer["data"].is_null() || !refusal(answer).is_empty()
+}
+
+/// Asks every field with an organization's own ids; each must be refused as `code`, and nothing may change.
+async fn refuses_everything(edge: &Edge, organization: &Organization<'_>, token: Option<&str>) {
+    let served = Served::read(edge).await;
+    let before = organization.everything(&served).await;
+    for case in cases() {
+        let arguments = case.arguments(|reference| organization.id(&reference.kind).to_owned());
+        let answer = edge.run(token, &served.ask(case.field, &arguments)).await;
+        assert_eq!(refusal(&answer), "unauthenticated", "{}: {answer}", case.field);
+        assert!(answer["data"].get(case.field).is_none_or(Value::is_null), "{}: {answer}", case.field);
     }
-    let known: BTreeSet<String> = CASES.iter().map(|case| case.field.to_owned()).collect();
-    assert_eq!(served, known, "a field was added or removed: change CASES");
+    assert_same(&before, &organization.everything(&served).await);
+}
+
+#[actix_web::test]
+async fn every_field_and_every_id_it_takes_has_a_case() {
+    let edge = Edge::start().await;
+    let served = Served::read(&edge).await;
+    let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for case in cases() {
+        let paths = case.references().into_iter().map(|reference| reference.schema_path());
+        known.entry(case.field).or_default().extend(paths);
+    }
+    assert_eq!(
+        served.fields(),
+        known.keys().copied().collect(),
+        "a field was added or removed: change the cases"
+    );
+    for (field, paths) in known {
+        assert_eq!(served.id_paths(field), paths, "{field} takes other ids: change its cases");
+    }
 }
 
 #[actix_web::test]
 async fn nobody_gets_in_without_credentials() {
     let edge = Edge::start().await;
-    for Case { field, operation, .. } in CASES {
-        let answer = edge.run(None, operation).await;
-        assert_eq!(refusal(&answer), "unauthenticated", "{field}: {answer}");
-        assert!(answer["data"].get(field).is_none_or(Value::is_null), "{field}: {answer}");
-    }
+    let acme = Organization::found(&edge, "acme").await;
+    refuses_everything(&edge, &acme, None).await;
 }
 
 #[actix_web::test]
 async fn credentials_that_do_not_hold_are_refused_before_anything_runs() {
     let edge = Edge::start().await;
-    for Case { field, operation, .. } in CASES {
-        let answer = edge.run(Some("tgt_unknown"), operation).await;
-        assert_eq!(refusal(&answer), "unauthenticated", "{field}: {answer}");
-        assert!(answer["data"].is_null(), "{field}: {answer}");
-    }
+    let acme = Organization::found(&edge, "acme").await;
+    refuses_everything(&edge, &acme, Some("tgt_unknown")).await;
+
+    let revoked = acme.owner.token_for(Permission::ALL, None).await;
+    let revoke = "mutation($id: ID!) { tokenRevoke(id: $id) { userErrors } }";
+    acme.owner.run(&json!({ "query": revoke, "variables": { "id": revoked.id } })).await;
+    refuses_everything(&edge, &acme, Some(&revoked.secret)).await;
+
+    let expired = acme.owner.token_for(Permission::ALL, Some(1)).await;
+    assert!(edge.clock.set(edge.clock.now() + TimeDelta::hours(1)));
+    refuses_everything(&edge, &acme, Some(&expired.secret)).await;
 }
 
 #[actix_web::test]
 async fn each_field_needs_its_permissions_and_no_other() {
     let edge = Edge::start().await;
-    let owner = edge.sign_up("acme").await;
-    for Case { field, operation, needs } in CASES {
-        for missing in *needs {
+    let served = Served::read(&edge).await;
+    let acme = Organization::found(&edge, "acme").await;
+    for case in cases() {
+        let own = case.arguments(|reference| acme.id(&reference.kind).to_owned());
+        for missing in case.needs {
             let others: Vec<_> = Permission::ALL.iter().copied().filter(|other| other != missing).collect();
-            let weak = owner.token(&others).await;
-            let answer = edge.run(Some(&weak), operation).await;
-            assert_eq!(refusal(&answer), "forbidden", "{field} without {missing:?}: {answer}");
+            let weak = acme.owner.token(&others).await;
+            let answer = edge.run(Some(&weak), &served.ask(case.field, &own)).await;
+            assert_eq!(refusal(&answer), "forbidden", "{} without {missing:?}: {answer}", case.field);
         }
-        if needs.is_empty() {
+        if case.needs.is_empty() {
             continue;
         }
-        let enough = owner.token(needs).await;
-        let answer = edge.run(Some(&enough), operation).await;
-        assert_ne!(refusal(&answer), "forbidden", "{field} with {needs:?}: {answer}");
-        assert_ne!(refusal(&answer), "unauthenticated", "{field} with {needs:?}: {answer}");
+        let enough = acme.owner.token(case.needs).await;
+        let unknown = case.arguments(|reference| acme.unknown(&reference.kind));
+        let answer = edge.run(Some(&enough), &served.ask(case.field, &unknown)).await;
+        let refusal = refusal(&answer);
+        let let_in = !["forbidden", "unauthenticated"].contains(&refusal);
+        assert!(let_in, "{} with {:?}: {answer}", case.field, case.needs);
     }
 }
 
 #[actix_web::test]
-async fn a_token_of_another_organization_is_not_found() {
+async fn a_viewer_reads_everything_and_changes_nothing() {
     let edge = Edge::start().await;
-    let (acme, globex) = (edge.sign_up("acme").await, edge.sign_up("globex").await);
-    let token = acme.token(&[Permission::TokensWrite]).await;
-    let created =
-        edge.run(Some(&token), r#"mutation { tokenCreate(input: {name: "theirs"}) { token { id } } }"#).await;
-    let id = created["data"]["tokenCreate"]["token"]["id"].as_str().unwrap();
-    let foreign = globex.token(Permission::ALL).await;
-    let revoke = format!(r#"mutation {{ tokenRevoke(id: "{id}") {{ revokedId errors {{ code }} }} }}"#);
-    assert_eq!(refusal(&edge.run(Some(&foreign), &revoke).await), "not_found");
-    assert!(!edge.run(Some(&foreign), "{ tokens { id } }").await.to_string().contains(id));
-    let revoked = edge.run(Some(&token), &revoke).await;
-    assert_eq!(revoked["data"]["tokenRevoke"]["revokedId"], id, "{revoked}");
-}
-
-#[actix_web::test]
-async fn an_api_of_another_organization_is_not_found() {
-    let edge = Edge::start().await;
-    let (acme, globex) = (edge.sign_up("acme").await, edge.sign_up("globex").await);
-    let import = r#"mutation { apiImport(input: {document: """
-        {"openapi": "3.1.0", "info": {"title": "Pets", "version": "1"},
-         "paths": {"/pets": {"get": {"responses": {"200": {"description": "all"}}}}}}
-        """, upstreamUrl: "http://127.0.0.1:1", stage: "dev"}) { api { id document } invokeUrl warnings userErrors } }"#;
-    let imported = acme.run(import).await;
-    let outcome = &imported["data"]["apiImport"];
-    let id = outcome["api"]["id"].as_str().unwrap_or_else(|| panic!("{imported}"));
-    assert!(outcome["invokeUrl"].as_str().unwrap().ends_with(&format!("{id}/dev")), "{imported}");
-    assert!(outcome["api"]["document"]["resources"]["/pets"].is_object(), "{imported}");
-
-    let of_apis: Vec<_> = CASES.iter().filter(|case| case.operation.contains("abcdefghij")).collect();
-    let foreign = of_apis.iter().filter(|case| !case.field.starts_with("usagePlan"));
-    for Case { field, operation, .. } in foreign {
-        let answer = globex.run(&operation.replace("abcdefghij", id)).await;
-        assert_eq!(refusal(&answer), "not_found", "{field}: {answer}");
+    let served = Served::read(&edge).await;
+    let mut acme = Organization::found(&edge, "acme").await;
+    edge.make_everybody_a_viewer().await;
+    let email = acme.owner.email.clone();
+    acme.owner = edge.sign_in(&email).await;
+    let before = acme.everything(&served).await;
+    for case in cases().iter().filter(|case| !served.is_query(case.field)) {
+        let arguments = case.arguments(|reference| acme.id(&reference.kind).to_owned());
+        let answer = acme.owner.run(&served.ask_all(case.field, &arguments)).await;
+        assert_eq!(refusal(&answer), "forbidden", "{}: {answer}", case.field);
+        assert!(answer["data"].is_null(), "{}: {answer}", case.field);
     }
-    assert!(!globex.run("{ apis { nodes { id } } }").await.to_string().contains(id));
-    let replaced =
-        globex.run(&import.replacen("{document", &format!("{{apiId: \"{id}\", document"), 1)).await;
-    assert_eq!(replaced["data"]["apiImport"]["userErrors"][0]["code"], "not_found", "{replaced}");
-    let still = acme
-        .run(&format!(
-            r#"{{ api(id: "{id}") {{ name stages {{ name }} deployments {{ nodes {{ id }} }} }} }}"#
-        ))
-        .await;
-    assert_eq!(still["data"]["api"]["stages"][0]["name"], "dev", "{still}");
-    assert_eq!(still["data"]["api"]["deployments"]["nodes"].as_array().unwrap().len(), 1, "{still}");
+    assert_same(&before, &acme.everything(&served).await);
 }
 
 #[actix_web::test]
 async fn a_session_works_with_its_header_until_it_is_ended() {
     let edge = Edge::start().await;
-    let owner = edge.sign_up("acme").await;
-    let viewer = "{ viewer { kind email tenant { name } permissions } }";
-    let answer = owner.run(viewer).await;
+    let owner: Owner<'_> = edge.sign_up("acme").await;
+    let viewer = json!({ "query": VIEWER });
+    let answer = owner.run(&viewer).await;
     assert_eq!(answer["data"]["viewer"]["kind"], "MEMBER", "{answer}");
     assert_eq!(answer["data"]["viewer"]["tenant"]["name"], "acme", "{answer}");
     owner.sign_out().await;
-    assert_eq!(refusal(&owner.run(viewer).await), "unauthenticated");
+    assert_eq!(refusal(&owner.run(&viewer).await), "unauthenticated");
 }

@@ -1,4 +1,4 @@
-//! The provider's edge with the roles `tenants` and `apis` behind it, in this process, on the embedded store.
+//! The provider's edge with every role behind it, in this process, on the embedded stores.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,15 +11,22 @@ use actix_web::{App, web};
 use common::Clock;
 use common::mail::Mailer;
 use common::vault::Vault;
-use contracts::{Client, Permission};
+use contracts::{Call, Client, Ctx, Permission, Role};
 use database::Database;
 use migrations::Schema;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use testkit::scratch_dir;
 
-/// The edge. Its clock stands still.
+const PASSWORD: &str = "correct horse battery";
+
+/// The edge. Its clock moves only when told.
 pub(super) struct Edge {
     state: Arc<admin::State>,
+    client: Client,
+    /// The time of every role.
+    pub(super) clock: Clock,
+    tenants: Database,
 }
 
 impl Edge {
@@ -27,26 +34,52 @@ impl Edge {
         let clock = Clock::manual(chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let dir = scratch_dir("graphql").unwrap();
         let vault = Vault::from_keys(&[Vault::generate_key("test").into()]).unwrap();
+        let mailer = || Mailer::files(&dir.join("mail"), "tollgate@example.com").unwrap();
+        let client = Client::unconnected();
+        let tenants_database = database(&dir, Schema::Tenants).await;
         let tenants = tenants::Deps {
-            database: database(&dir, Schema::Tenants).await,
+            database: tenants_database.clone(),
             clock: clock.clone(),
             vault: vault.clone(),
-            mailer: Mailer::files(&dir.join("mail"), "tollgate@example.com").unwrap(),
+            mailer: mailer(),
         };
         let tenants = tenants::build(tenants::Config::default(), tenants).await.unwrap();
-        let apis = apis::Deps { database: database(&dir, Schema::Apis).await, clock: clock.clone(), vault };
+        let apis = database(&dir, Schema::Apis).await;
+        let apis = apis::Deps { database: apis, clock: clock.clone(), vault: vault.clone() };
         let apis = apis::build(apis::Config::default(), apis).await.unwrap();
+        let metering = metering::Dependencies {
+            database: database(&dir, Schema::Metering).await,
+            vault,
+            client: client.clone(),
+            clock: clock.clone(),
+        };
+        let metering = metering::build(metering::Config::default(), metering).unwrap();
+        let billing = database(&dir, Schema::Billing).await;
+        let billing = billing::Deps { database: billing, clock: clock.clone(), client: client.clone() };
+        let billing = billing::build(billing::Config::default(), billing).await.unwrap();
+        let portal = portal::Deps {
+            database: database(&dir, Schema::Portal).await,
+            clock: clock.clone(),
+            mailer: mailer(),
+            client: client.clone(),
+        };
+        let portal = portal::build(portal::Config::default(), portal).await.unwrap();
         let runtime = tokio::runtime::Handle::current();
-        let client = Client::builder()
-            .local(Arc::new(tenants::endpoints(&tenants)), runtime.clone())
-            .local(Arc::new(apis::endpoints(&apis)), runtime)
-            .build();
-        Self { state: admin::State::build(admin::Config::default(), client, clock) }
+        client.connect(
+            Client::builder()
+                .local(Arc::new(tenants::endpoints(&tenants)), runtime.clone())
+                .local(Arc::new(apis::endpoints(&apis)), runtime.clone())
+                .local(Arc::new(metering::endpoints(&metering)), runtime.clone())
+                .local(Arc::new(billing::endpoints(&billing)), runtime.clone())
+                .local(Arc::new(portal::endpoints(&portal)), runtime),
+        );
+        let state = admin::State::build(admin::Config::default(), client.clone(), clock.clone());
+        Self { state, client, clock, tenants: tenants_database }
     }
 
     /// Runs one operation with a bearer token or without credentials.
-    pub(super) async fn run(&self, token: Option<&str>, operation: &str) -> Value {
-        let mut request = TestRequest::post().uri("/graphql").set_json(json!({ "query": operation }));
+    pub(super) async fn run(&self, token: Option<&str>, operation: &Value) -> Value {
+        let mut request = TestRequest::post().uri("/graphql").set_json(operation);
         if let Some(token) = token {
             request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
         }
@@ -56,8 +89,18 @@ impl Edge {
     /// Makes an organization and signs its owner in.
     pub(super) async fn sign_up(&self, name: &str) -> Owner<'_> {
         let email = format!("owner@{name}.example");
-        let body = json!({ "organization": name, "email": email, "password": "correct horse battery" });
-        let response = self.send(TestRequest::post().uri("/api/signup").set_json(body)).await;
+        let body = json!({ "organization": name, "email": email, "password": PASSWORD });
+        self.signed_in("/api/signup", email, &body).await
+    }
+
+    /// Signs the member in anew, with the role that the member has now.
+    pub(super) async fn sign_in(&self, email: &str) -> Owner<'_> {
+        let body = json!({ "email": email, "password": PASSWORD });
+        self.signed_in("/api/session", email.to_owned(), &body).await
+    }
+
+    async fn signed_in(&self, path: &str, email: String, body: &Value) -> Owner<'_> {
+        let response = self.send(TestRequest::post().uri(path).set_json(body)).await;
         assert_eq!(response.status(), StatusCode::OK);
         let cookie = response.headers().get(SET_COOKIE).unwrap().to_str().unwrap();
         for attribute in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age="] {
@@ -66,7 +109,18 @@ impl Edge {
         let cookie = cookie.split(';').next().unwrap().to_owned();
         let shown: Value = read_body_json(response).await;
         assert_eq!(shown["user"]["email"], email, "{shown}");
-        Owner { edge: self, cookie }
+        Owner { edge: self, email, cookie }
+    }
+
+    /// Makes every member of every organization a viewer.
+    pub(super) async fn make_everybody_a_viewer(&self) {
+        let update = "UPDATE members SET role = 'viewer'";
+        self.tenants.connection().execute_unprepared(update).await.unwrap();
+    }
+
+    /// What a gateway says.
+    pub(super) async fn as_gateway<C: Call>(&self, request: C) -> C::Output {
+        self.client.call(&Ctx::service(Role::Gateway, self.clock.now()), request).await.unwrap()
     }
 
     async fn send(&self, request: TestRequest) -> ServiceResponse {
@@ -83,28 +137,45 @@ async fn database(dir: &Path, schema: Schema) -> Database {
     database
 }
 
-/// The signed-in owner of an organization.
+/// A signed-in member of an organization: its owner, unless made something else.
 pub(super) struct Owner<'a> {
-    edge: &'a Edge,
+    pub(super) edge: &'a Edge,
+    pub(super) email: String,
     cookie: String,
 }
 
 impl Owner<'_> {
     /// Runs one operation in the session.
-    pub(super) async fn run(&self, operation: &str) -> Value {
+    pub(super) async fn run(&self, operation: &Value) -> Value {
         let request = self.request(TestRequest::post().uri("/graphql"));
-        read_body_json(self.edge.send(request.set_json(json!({ "query": operation }))).await).await
+        read_body_json(self.edge.send(request.set_json(operation)).await).await
     }
 
-    /// A token with these permissions.
-    pub(super) async fn token(&self, permissions: &[Permission]) -> String {
-        let permissions = serde_json::to_string(permissions).unwrap();
-        let operation = format!(
-            r#"mutation {{ tokenCreate(input: {{name: "t", permissions: {permissions}}}) {{ secret userErrors }} }}"#
+    /// The payload of a mutation that takes an input and is not refused.
+    pub(super) async fn change(&self, field: &str, input: Value, selection: &str) -> Value {
+        let mut kind = field.to_owned();
+        kind[..1].make_ascii_uppercase();
+        let query = format!(
+            "mutation($input: {kind}Input!) {{ {field}(input: $input) {{ {selection} userErrors }} }}"
         );
-        let answer = self.run(&operation).await;
-        let secret = answer["data"]["tokenCreate"]["secret"].as_str();
-        secret.unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
+        let mut answer = self.run(&json!({ "query": query, "variables": { "input": input } })).await;
+        let payload = answer["data"][field].take();
+        assert_eq!(payload["userErrors"], json!([]), "{field}: {answer} {payload}");
+        payload
+    }
+
+    /// A token with these permissions, which ends after these hours.
+    pub(super) async fn token_for(&self, permissions: &[Permission], hours: Option<i64>) -> NewToken {
+        let expires = hours.map(|hours| self.edge.clock.now() + chrono::TimeDelta::hours(hours));
+        let input = json!({ "name": "t", "permissions": permissions, "expiresAt": expires });
+        let made = self.change("tokenCreate", input, "token { id } secret").await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        NewToken { id: text(&made["token"]["id"]), secret: text(&made["secret"]) }
+    }
+
+    /// The secret of a token with these permissions.
+    pub(super) async fn token(&self, permissions: &[Permission]) -> String {
+        self.token_for(permissions, None).await.secret
     }
 
     pub(super) async fn sign_out(&self) {
@@ -115,4 +186,10 @@ impl Owner<'_> {
     fn request(&self, request: TestRequest) -> TestRequest {
         request.insert_header((COOKIE, self.cookie.clone())).insert_header(("x-tollgate-csrf", "1"))
     }
+}
+
+/// A bearer token just made.
+pub(super) struct NewToken {
+    pub(super) id: String,
+    pub(super) secret: String,
 }
