@@ -11,7 +11,7 @@ use contracts::metering::{
     RotateApiKey, SavedApiKey, UpdateApiKey,
 };
 use contracts::stream::Liveness;
-use database::{TenantTx, idempotency};
+use database::{TenantTx, audit, idempotency};
 use secrecy::ExposeSecret;
 
 use super::Service;
@@ -19,7 +19,7 @@ use crate::domain::api_keys::{
     MAX_USAGE_PLANS, check_name, check_not_revoked, check_value, grace_end, new_value, shown_prefix,
 };
 use crate::store::api_keys::{self, StoredKey};
-use crate::store::{audit, published_revision, usage_plans};
+use crate::store::{published_revision, usage_plans};
 
 pub(crate) async fn create(service: Arc<Service>, ctx: Ctx, request: CreateApiKey) -> Result<SavedApiKey> {
     check_name(&request.name)?;
@@ -66,7 +66,7 @@ pub(crate) async fn create(service: Arc<Service>, ctx: Ctx, request: CreateApiKe
     };
     api_keys::insert(&tx, &stored).await?;
     idempotency::finish::<CreateApiKey>(&tx, &ctx, &id.to_string()).await?;
-    audit::record(&tx, &ctx, "api_key.create", &id.to_string(), &stored.key).await?;
+    audit::record(&tx, &ctx, "api_key.create", id, &stored.key).await?;
     save(&service, tx, stored, Some(value)).await
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn update(service: Arc<Service>, ctx: Ctx, request: UpdateApiKe
         api_keys::replace_plans(&tx, &stored.key).await?;
     }
     api_keys::update(&tx, &stored).await?;
-    audit::record(&tx, &ctx, "api_key.update", &request.id.to_string(), &request).await?;
+    audit::record(&tx, &ctx, "api_key.update", request.id, &request).await?;
     save(&service, tx, stored, None).await
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn rotate(service: Arc<Service>, ctx: Ctx, request: RotateApiKe
     stored.sealed_value = seal(&service, request.id, &value, stored.shown_once)?;
     api_keys::update(&tx, &stored).await?;
     idempotency::finish::<RotateApiKey>(&tx, &ctx, &request.id.to_string()).await?;
-    audit::record(&tx, &ctx, "api_key.rotate", &request.id.to_string(), &request.grace_seconds).await?;
+    audit::record(&tx, &ctx, "api_key.rotate", request.id, &request.grace_seconds).await?;
     save(&service, tx, stored, Some(value)).await
 }
 
@@ -133,7 +133,7 @@ pub(crate) async fn revoke(service: Arc<Service>, ctx: Ctx, request: RevokeApiKe
         stored.previous_sha256 = None;
         stored.key.previous_until = None;
         api_keys::update(&tx, &stored).await?;
-        audit::record(&tx, &ctx, "api_key.revoke", &request.id.to_string(), &()).await?;
+        audit::record(&tx, &ctx, "api_key.revoke", request.id, &()).await?;
     }
     save(&service, tx, stored, None).await
 }
@@ -142,7 +142,7 @@ pub(crate) async fn delete(service: Arc<Service>, ctx: Ctx, request: DeleteApiKe
     let tx = service.database.tenant(&ctx).await?;
     api_keys::lock(&tx, request.id).await?;
     api_keys::delete(&tx, request.id).await?;
-    audit::record(&tx, &ctx, "api_key.delete", &request.id.to_string(), &()).await?;
+    audit::record(&tx, &ctx, "api_key.delete", request.id, &()).await?;
     let revision = service.publish(&tx, &change_key(request.id), None).await?;
     tx.commit().await?;
     service.feed.wait_live(revision).await
@@ -165,7 +165,7 @@ pub(crate) async fn reveal(service: Arc<Service>, ctx: Ctx, request: RevealApiKe
         let message = "this key was shown once and no copy is kept; rotate it to get a new value";
         return Err(Error::new(Code::Conflict, "api_key_shown_once", message));
     };
-    audit::record(&tx, &ctx, "api_key.reveal", &request.id.to_string(), &()).await?;
+    audit::record(&tx, &ctx, "api_key.reveal", request.id, &()).await?;
     tx.commit().await?;
     Ok(value)
 }

@@ -11,11 +11,11 @@ use contracts::metering::{
 };
 use contracts::stream::Liveness;
 use contracts::{Ctx, Role};
-use database::{TenantTx, idempotency};
+use database::{TenantTx, audit, idempotency};
 
 use super::Service;
 use crate::domain::usage_plans::check;
-use crate::store::{audit, published_revision, quotas, usage_plans};
+use crate::store::{published_revision, quotas, usage_plans};
 
 pub(crate) async fn create(
     service: Arc<Service>,
@@ -45,7 +45,7 @@ pub(crate) async fn create(
     };
     usage_plans::insert(&tx, &usage_plan).await?;
     idempotency::finish::<CreateUsagePlan>(&tx, &ctx, &usage_plan.id.to_string()).await?;
-    audit::record(&tx, &ctx, "usage_plan.create", &usage_plan.id.to_string(), &usage_plan).await?;
+    audit::record(&tx, &ctx, "usage_plan.create", usage_plan.id, &usage_plan).await?;
     save(&service, tx, usage_plan).await
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn update(
     if let Some(quota) = usage_plan.quota.filter(|quota| Some(*quota) != before.quota) {
         quotas::put_limit_in_force(&tx, id, &quota, ctx.now.timestamp_micros()).await?;
     }
-    audit::record(&tx, &ctx, "usage_plan.update", &id.to_string(), &usage_plan).await?;
+    audit::record(&tx, &ctx, "usage_plan.update", id, &usage_plan).await?;
     save(&service, tx, usage_plan).await
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn delete(service: Arc<Service>, ctx: Ctx, request: DeleteUsage
         return Err(Error::new(Code::Conflict, "usage_plan_in_use", message));
     }
     usage_plans::delete(&tx, id).await?;
-    audit::record(&tx, &ctx, "usage_plan.delete", &id.to_string(), &()).await?;
+    audit::record(&tx, &ctx, "usage_plan.delete", id, &()).await?;
     let revision = service.publish(&tx, &change_key(id), None).await?;
     tx.commit().await?;
     service.feed.wait_live(revision).await

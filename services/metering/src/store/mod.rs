@@ -3,7 +3,6 @@
 mod entities;
 
 pub(crate) mod api_keys;
-pub(crate) mod audit;
 pub(crate) mod batches;
 pub(crate) mod gateways;
 pub(crate) mod quotas;

@@ -12,6 +12,8 @@ use contracts::metering::{
     UpdateApiKey, UpdateUsagePlan,
 };
 use contracts::stream::{Change, Follow, Liveness};
+use database::Tx;
+use sea_orm::{ConnectionTrait, QueryResult, Statement};
 
 use crate::on_both_stores;
 use crate::world::{World, key_content, plan_content, reason, unknown_key};
@@ -30,6 +32,7 @@ on_both_stores![
     a_value_shown_once_is_not_kept,
     foreign_ids_are_not_found,
     lists_page_through_everything_newest_first,
+    a_change_is_noted_with_who_made_it,
     followers_end_with_the_owners_state,
     a_change_waits_for_live_gateways_and_says_when_they_lag,
 ];
@@ -276,6 +279,22 @@ async fn lists_page_through_everything_newest_first(world: World) {
     assert_eq!(seen, made);
     let of_plan = ListApiKeys { page: PageArgs::default(), usage_plan: Some(plan.id), subscription: None };
     assert_eq!(owner.call(of_plan).await.unwrap().items.len(), 3);
+}
+
+async fn a_change_is_noted_with_who_made_it(world: World) {
+    let owner = world.owner();
+    let key = owner.key(&[]).await.api_key.id;
+    owner.call(RevokeApiKey { id: key }).await.unwrap();
+    world.stranger().call(RevokeApiKey { id: key }).await.unwrap_err();
+    let select = "SELECT tenant_id, actor, action FROM audit_entries WHERE object = $1 ORDER BY action";
+    let select = Statement::from_sql_and_values(world.database.backend(), select, [key.to_string().into()]);
+    let tx = world.database.system_read("a test").await.unwrap();
+    let rows = tx.conn().query_all_raw(select).await.unwrap();
+    let text = |row: &QueryResult, column: &str| row.try_get::<String>("", column).unwrap();
+    let noted: Vec<_> = rows.iter().map(|row| (text(row, "actor"), text(row, "action"))).collect();
+    let by_admin = |action: &str| ("role:admin".to_owned(), action.to_owned());
+    assert_eq!(noted, [by_admin("api_key.create"), by_admin("api_key.revoke")]);
+    assert!(rows.iter().all(|row| text(row, "tenant_id") == owner.tenant().to_string()));
 }
 
 async fn followers_end_with_the_owners_state(world: World) {
