@@ -8,7 +8,7 @@ pub(super) fn migration() -> SqlMigration {
         statements: |backend| {
             let mut statements: Vec<String> = [
                 "CREATE TABLE gateways (id TEXT PRIMARY KEY, incarnation_id TEXT NOT NULL, watermark BIGINT NOT NULL, \
-                 seen_at BIGINT NOT NULL, forgotten BOOLEAN NOT NULL)",
+                 registered_at BIGINT NOT NULL, seen_at BIGINT NOT NULL, stopped_at BIGINT, forgotten BOOLEAN NOT NULL)",
                 "CREATE TABLE gateway_runs (incarnation_id TEXT PRIMARY KEY, gateway_id TEXT NOT NULL, ended BOOLEAN NOT NULL)",
                 "CREATE INDEX gateway_runs_open ON gateway_runs (gateway_id) WHERE NOT ended",
                 "CREATE TABLE quota_periods (api_key_id TEXT NOT NULL, usage_plan_id TEXT NOT NULL, period_start BIGINT NOT NULL, \

@@ -210,6 +210,23 @@ pub struct PreviousRun {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayRegistered {}
 
+/// Says that a gateway has ended for now: nothing of it is left to wait for, its watermark holds nothing back until it
+/// registers again.
+///
+/// Sent once every record is acknowledged and every lease of its runs is stated; refused while a run of it is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayStop {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// The run that ended.
+    pub incarnation: IncarnationId,
+}
+call!(GatewayStop => GatewayStopped, Metering, Service);
+
+/// Answer to [`GatewayStop`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayStopped {}
+
 /// Gives up a gateway that will not come back: its open leases count as fully spent, its runs get no more, and its watermark
 /// holds nothing back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -532,17 +532,37 @@ call!(FollowAccess => Changes<AccessEntry>, Metering, Service);
 pub struct ListGateways {}
 call!(ListGateways => Vec<RegisteredGateway>, Metering, Service);
 
-/// A gateway whose records are waited for.
+/// A gateway that registered and was not forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredGateway {
     /// The gateway.
     pub id: GatewayId,
     /// Its newest run.
     pub incarnation: IncarnationId,
+    /// Whether that run goes on.
+    pub state: GatewayState,
     /// Nothing older than this will come from it any more.
     pub watermark: DateTime<Utc>,
+    /// When it first registered.
+    pub registered_at: DateTime<Utc>,
     /// When it last reported.
     pub seen_at: DateTime<Utc>,
-    /// Units in its open leases.
+    /// Leases it has not stated yet.
+    pub leases: u64,
+    /// Units in these leases.
     pub leased: u64,
+}
+
+/// Whether a gateway's newest run goes on. All but a stopped gateway hold the completeness of usage back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GatewayState {
+    /// It reported lately.
+    Running,
+    /// It has not reported for 10 seconds: it was killed, or does not reach metering.
+    Silent,
+    /// It gave its leases back, but did not say that all its records have arrived: some may be on its disk.
+    Unfinished,
+    /// It ended with every record acknowledged and every lease given back.
+    Stopped,
 }

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::id::{IncarnationId, KeyId, LeaseId, UsagePlanId};
-use common::{Clock, Error, Result};
+use common::{Clock, Code, Error, Result};
 use contracts::lease::{
-    AppendBatch, GatewayRegistered, LeaseAnswers, LeaseSettle, LeaseSettled, ReportWatermark,
+    AppendBatch, GatewayRegistered, GatewayStop, LeaseAnswers, LeaseSettle, LeaseSettled, ReportWatermark,
 };
 use contracts::{Client, Ctx, Role};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -55,6 +55,7 @@ pub(crate) struct Books {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) ask: UnboundedSender<Arc<crate::admission::Account>>,
     pub(crate) news: UnboundedSender<News>,
+    desktop: Desktop,
     stop: Arc<AtomicBool>,
     desk: tokio::task::JoinHandle<bool>,
     keeper: std::thread::JoinHandle<bool>,
@@ -78,6 +79,25 @@ impl Desktop {
 
     fn ctx(&self) -> Ctx {
         Ctx::service(Role::Gateway, self.clock.now())
+    }
+
+    /// Tells metering that nothing of the run is left to wait for. Until it knows, usage is not complete beyond this moment;
+    /// the next run or an operator ends that.
+    async fn take_leave(&self, run: &Run) {
+        let stop = GatewayStop { gateway: run.gateway(), incarnation: run.incarnation() };
+        let telling = async {
+            loop {
+                match self.client.call(&self.ctx(), stop).await {
+                    Err(error) if error.code != Code::Conflict => tokio::time::sleep(DESK_BEAT).await,
+                    told => return told.map(drop),
+                }
+            }
+        };
+        match tokio::time::timeout(FAREWELL, telling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "metering still waits for this gateway"),
+            Err(_) => tracing::warn!("metering did not hear that this gateway has ended"),
+        }
     }
 }
 
@@ -118,7 +138,7 @@ impl Books {
         let keeping = Keeping {
             keeper,
             run: Arc::clone(&run),
-            desktop,
+            desktop: desktop.clone(),
             runtime: tokio::runtime::Handle::current(),
             news: news.clone(),
             settled_runs,
@@ -130,11 +150,11 @@ impl Books {
             .name("spool".to_owned())
             .spawn(move || keeping.run())
             .map_err(Error::internal)?;
-        Ok((Self { run, accounts, ask, news, stop, desk, keeper, _lock: lock }, ports))
+        Ok((Self { run, accounts, ask, news, desktop, stop, desk, keeper, _lock: lock }, ports))
     }
 
     /// Ends the run after its workers have ended: leases go back, records are shipped, as far as metering answers in time.
-    /// What is left is taken up by the next run.
+    /// What is left is taken up by the next run; when nothing is, metering is told that it need not wait for this gateway.
     pub(crate) async fn close(self) -> Result<()> {
         // Fails only when the desk has ended already.
         let _ = self.news.send(News::ShutDown);
@@ -145,9 +165,13 @@ impl Books {
             .await
             .map_err(Error::internal)?
             .map_err(|_| Error::internal("the spool's thread panicked"))?;
-        let ended =
-            if settled && shipped && self.run.is_quiet() { self.run.remove() } else { self.run.end_clean() };
-        ended.map_err(|error| Error::unavailable("the spool", error))
+        let unusable = |error| Error::unavailable("the spool", error);
+        if !(settled && shipped && self.run.is_quiet()) {
+            return self.run.end_clean().map_err(unusable);
+        }
+        self.run.remove().map_err(unusable)?;
+        self.desktop.take_leave(&self.run).await;
+        Ok(())
     }
 }
 

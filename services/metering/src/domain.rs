@@ -1,6 +1,7 @@
 //! The rules of metering, as pure functions on values: no I/O, no clock, no store.
 
 pub(crate) mod api_keys;
+pub(crate) mod gateways;
 pub(crate) mod latency;
 pub mod leases;
 pub mod periods;

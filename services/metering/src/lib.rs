@@ -69,7 +69,7 @@ pub async fn migrate_usage_store(config: &Config) -> Result<()> {
 /// The role's answers.
 pub fn endpoints(service: &Arc<Service>) -> Endpoints {
     use contracts::lease::{
-        AppendBatch, GatewayForget, GatewayRegister, LeaseGrant, LeaseSettle, ReportWatermark,
+        AppendBatch, GatewayForget, GatewayRegister, GatewayStop, LeaseGrant, LeaseSettle, ReportWatermark,
     };
     use contracts::metering::{
         CreateApiKey, CreateUsagePlan, DeleteApiKey, DeleteUsagePlan, FollowAccess, GetApiKey,
@@ -94,6 +94,7 @@ pub fn endpoints(service: &Arc<Service>) -> Endpoints {
         .with::<LeaseGrant, _, _, _>(service, leases::grant)
         .with::<LeaseSettle, _, _, _>(service, leases::settle)
         .with::<GatewayRegister, _, _, _>(service, gateways::register)
+        .with::<GatewayStop, _, _, _>(service, gateways::stop)
         .with::<GatewayForget, _, _, _>(service, gateways::forget)
         .with::<ListGateways, _, _, _>(service, gateways::list)
         .with::<ReportWatermark, _, _, _>(service, gateways::report)

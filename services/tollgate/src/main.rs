@@ -37,7 +37,7 @@ enum Action {
     Demo(DemoOptions),
     /// Work with gateways.
     #[command(subcommand)]
-    Gateway(operate::GatewayAction),
+    Gateway(operate::gateways::Action),
     /// Check a configuration.
     #[command(subcommand)]
     Config(ConfigAction),
@@ -111,7 +111,7 @@ fn main() -> ExitCode {
         Action::Serve(options) => serve::run(options.role, options.config.config.as_deref()),
         Action::Migrate(options) => migrate::run(options.config.as_deref()),
         Action::Demo(options) => serve::demo(&options),
-        Action::Gateway(action) => operate::gateway(&action),
+        Action::Gateway(action) => operate::gateways::run(&action),
         Action::Config(ConfigAction::Check(options)) => operate::check_config(options.config.as_deref()),
         Action::Schema(SchemaAction::Graphql) => operate::print(&admin::sdl()),
         Action::SampleBackend(options) => up::sample_backend(&options),

@@ -64,3 +64,23 @@ fn a_removed_stage_is_gone() {
     let answer = gateway.call("GET", "/a", "");
     assert_eq!((answer.status(), answer.header("x-tollgate-reason")), (403, Some("no_route")));
 }
+
+#[test]
+fn a_clean_end_is_told_once_every_record_has_arrived() {
+    let upstream = upstream();
+    let mut gateway = TestGateway::before(&upstream.url());
+    for _ in 0..3 {
+        assert_eq!(gateway.call("GET", "/pets", "").status(), 200);
+    }
+    gateway.stop();
+    assert_eq!(gateway.owners.stops(), [3]);
+}
+
+#[test]
+fn an_end_that_leaves_leases_unstated_is_not_told() {
+    let upstream = upstream();
+    let mut gateway = TestGateway::before(&upstream.url());
+    gateway.owners.settle_nothing();
+    gateway.stop();
+    assert!(gateway.owners.stops().is_empty());
+}

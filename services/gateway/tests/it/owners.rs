@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::id::{ApiId, KeyId, LeaseId, TenantId, UsagePlanId};
 use contracts::apis::{FollowStages, StageEntry};
 use contracts::lease::{
-    AppendBatch, Appended, GatewayRegister, GatewayRegistered, LeaseAnswer, LeaseAnswers, LeaseGrant,
-    LeaseOutcome, LeaseSettle, LeaseSettled, ReportWatermark, WatermarkReported,
+    AppendBatch, Appended, GatewayRegister, GatewayRegistered, GatewayStop, GatewayStopped, LeaseAnswer,
+    LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, ReportWatermark, WatermarkReported,
 };
 use contracts::metering::{AccessEntry, DegradedMode, FollowAccess, KeyEntry, PlanStage, UsagePlanEntry};
 use contracts::record::{Batch, Reason};
@@ -32,8 +32,12 @@ struct Metering {
     stream: Stream<AccessEntry>,
     granted: Mutex<BTreeMap<(KeyId, UsagePlanId), BTreeMap<LeaseId, u64>>>,
     records: Mutex<Vec<Record>>,
+    /// How many records had arrived when a gateway said that nothing is left to wait for.
+    stops: Mutex<Vec<usize>>,
     /// Refuses to talk about leases.
     silent: AtomicBool,
+    /// Hears no statement about leases.
+    deaf: AtomicBool,
 }
 
 /// What a test asks of a usage record.
@@ -110,7 +114,8 @@ impl Owners {
             .with(&self.access, grant)
             .with(&self.access, settle)
             .with(&self.access, append)
-            .with(&self.access, report);
+            .with(&self.access, report)
+            .with(&self.access, stop);
         let runtime = tokio::runtime::Handle::current();
         Client::builder().local(Arc::new(apis), runtime.clone()).local(Arc::new(metering), runtime).build()
     }
@@ -144,9 +149,19 @@ impl Owners {
         self.access.silent.store(true, Ordering::SeqCst);
     }
 
+    /// From now on no statement about leases is taken.
+    pub(crate) fn settle_nothing(&self) {
+        self.access.deaf.store(true, Ordering::SeqCst);
+    }
+
     /// Every record that has arrived.
     pub(crate) fn records(&self) -> Vec<Record> {
         self.access.records.lock().clone()
+    }
+
+    /// For each clean end of a gateway, how many records had arrived until then.
+    pub(crate) fn stops(&self) -> Vec<usize> {
+        self.access.stops.lock().clone()
     }
 
     /// Waits until a gateway has reported everything said so far.
@@ -180,7 +195,15 @@ async fn report(_: Arc<Metering>, _: Ctx, _: ReportWatermark) -> common::Result<
     Ok(WatermarkReported::default())
 }
 
-async fn settle(_: Arc<Metering>, _: Ctx, _: LeaseSettle) -> common::Result<LeaseSettled> {
+async fn stop(metering: Arc<Metering>, _: Ctx, _: GatewayStop) -> common::Result<GatewayStopped> {
+    metering.stops.lock().push(metering.records.lock().len());
+    Ok(GatewayStopped {})
+}
+
+async fn settle(metering: Arc<Metering>, _: Ctx, _: LeaseSettle) -> common::Result<LeaseSettled> {
+    if metering.deaf.load(Ordering::SeqCst) {
+        return Err(common::Error::unavailable("metering", "a test says so"));
+    }
     Ok(LeaseSettled::default())
 }
 

@@ -1,12 +1,13 @@
-//! The lives of gateways: registered, reporting, forgotten; and what they follow.
+//! The lives of gateways: registered, reporting, stopped, forgotten; and what they follow.
 
 use std::sync::Arc;
 
 use common::id::IncarnationId;
-use common::{Error, Result};
+use common::{Code, Error, Result};
 use contracts::Ctx;
 use contracts::lease::{
-    GatewayForget, GatewayForgotten, GatewayRegister, GatewayRegistered, ReportWatermark, WatermarkReported,
+    GatewayForget, GatewayForgotten, GatewayRegister, GatewayRegistered, GatewayStop, GatewayStopped,
+    ReportWatermark, WatermarkReported,
 };
 use contracts::metering::{AccessEntry, FollowAccess, ListGateways, RegisteredGateway};
 use contracts::stream::Changes;
@@ -24,11 +25,15 @@ pub(crate) async fn register(
     let now = ctx.now.timestamp_micros();
     let tx = service.database.system("a gateway serves every tenant").await?;
     let open = gateways::lock_open_runs(&tx, request.gateway).await?;
+    if gateways::lock_run(&tx, request.gateway, request.incarnation).await?.ended {
+        // A late repeat: the run was registered before and is over.
+        tx.commit().await?;
+        return Ok(GatewayRegistered {});
+    }
     // What it may still have on its disk is not older than the oldest of its runs.
     let runs = request.previous.iter().map(|run| run.incarnation).chain([request.incarnation]);
     let first_watermark = runs.map(started_at).min().unwrap_or(now).min(now);
     gateways::register(&tx, request.gateway, request.incarnation, first_watermark, now).await?;
-    gateways::lock_run(&tx, request.gateway, request.incarnation).await?;
     let lost = runs_to_write_off(&request, &open);
     let units = write_off(&tx, &lost, now).await?;
     tx.commit().await?;
@@ -58,6 +63,17 @@ pub(crate) async fn report(
     Ok(WatermarkReported { recalls, ended: run.ended })
 }
 
+pub(crate) async fn stop(service: Arc<Service>, ctx: Ctx, request: GatewayStop) -> Result<GatewayStopped> {
+    let GatewayStop { gateway, incarnation } = request;
+    let tx = service.database.system("a gateway serves every tenant").await?;
+    let over = gateways::lock_open_runs(&tx, gateway).await?.is_empty();
+    if !over || !gateways::stop(&tx, gateway, incarnation, ctx.now.timestamp_micros()).await? {
+        return Err(Error::new(Code::Conflict, "gateway_not_over", "a run of this gateway is not over"));
+    }
+    tx.commit().await?;
+    Ok(GatewayStopped {})
+}
+
 pub(crate) async fn forget(
     service: Arc<Service>,
     ctx: Ctx,
@@ -76,11 +92,11 @@ pub(crate) async fn forget(
 
 pub(crate) async fn list(
     service: Arc<Service>,
-    _ctx: Ctx,
+    ctx: Ctx,
     _request: ListGateways,
 ) -> Result<Vec<RegisteredGateway>> {
     let tx = service.database.system_read("gateways serve every tenant").await?;
-    gateways::list(&tx).await
+    gateways::list(&tx, ctx.now.timestamp_micros()).await
 }
 
 pub(crate) async fn follow(

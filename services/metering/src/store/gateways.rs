@@ -6,6 +6,7 @@ use contracts::metering::RegisteredGateway;
 use database::{SystemTx, Tx};
 
 use super::sql::{column, execute, for_update, parsed, query, time, unsigned};
+use crate::domain::gateways::state;
 
 /// A run of a gateway.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +17,8 @@ pub(crate) struct Run {
     pub ended: bool,
 }
 
-/// Makes the gateway known, or known again after it was forgotten. `first_watermark` holds for a gateway that is new.
+/// Makes the gateway known, or known again after it stopped or was forgotten. `first_watermark` holds for a gateway of which
+/// nothing was waited for.
 pub(crate) async fn register(
     tx: &SystemTx,
     gateway: GatewayId,
@@ -24,9 +26,10 @@ pub(crate) async fn register(
     first_watermark: i64,
     now: i64,
 ) -> Result<()> {
-    let upsert = "INSERT INTO gateways (id, incarnation_id, watermark, seen_at, forgotten) VALUES ($1, $2, $3, $4, FALSE) \
-                  ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, \
-                  watermark = CASE WHEN gateways.forgotten THEN excluded.watermark ELSE gateways.watermark END, \
+    let upsert = "INSERT INTO gateways (id, incarnation_id, watermark, registered_at, seen_at, forgotten) \
+                  VALUES ($1, $2, $3, $4, $4, FALSE) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, \
+                  watermark = CASE WHEN gateways.forgotten OR gateways.stopped_at IS NOT NULL THEN excluded.watermark \
+                  ELSE gateways.watermark END, stopped_at = NULL, \
                   incarnation_id = CASE WHEN gateways.incarnation_id > excluded.incarnation_id THEN gateways.incarnation_id \
                   ELSE excluded.incarnation_id END, forgotten = FALSE";
     let values =
@@ -77,29 +80,52 @@ pub(crate) async fn end_run(tx: &SystemTx, incarnation: IncarnationId) -> Result
     Ok(())
 }
 
-/// The gateways that are not forgotten, the ones seen last first.
-pub(crate) async fn list(tx: &SystemTx) -> Result<Vec<RegisteredGateway>> {
+/// Notes that a gateway ended whose newest run is this one, and that nothing of it is left to wait for. Answers whether it was.
+pub(crate) async fn stop(
+    tx: &SystemTx,
+    gateway: GatewayId,
+    incarnation: IncarnationId,
+    now: i64,
+) -> Result<bool> {
+    let update =
+        "UPDATE gateways SET stopped_at = COALESCE(stopped_at, $3) WHERE id = $1 AND incarnation_id = $2";
+    let values = [gateway.to_string().into(), incarnation.to_string().into(), now.into()];
+    Ok(execute(tx, update, values).await? > 0)
+}
+
+/// The gateways that are not forgotten as they stand at `now`, the ones seen last first.
+pub(crate) async fn list(tx: &SystemTx, now: i64) -> Result<Vec<RegisteredGateway>> {
     let select = "SELECT g.id AS id, g.incarnation_id AS incarnation_id, g.watermark AS watermark, g.seen_at AS seen_at, \
-                  COALESCE((SELECT CAST(SUM(l.ceiling) AS BIGINT) FROM quota_leases l JOIN gateway_runs r \
-                  ON r.incarnation_id = l.incarnation_id WHERE r.gateway_id = g.id AND l.closed_at IS NULL), 0) AS leased \
-                  FROM gateways g WHERE NOT g.forgotten ORDER BY g.seen_at DESC, g.id";
+                  g.registered_at AS registered_at, g.stopped_at AS stopped_at, newest.ended AS ended, \
+                  COALESCE(held.leases, 0) AS leases, COALESCE(held.leased, 0) AS leased \
+                  FROM gateways g JOIN gateway_runs newest ON newest.incarnation_id = g.incarnation_id \
+                  LEFT JOIN (SELECT r.gateway_id AS gateway_id, COUNT(*) AS leases, CAST(SUM(l.ceiling) AS BIGINT) AS leased \
+                  FROM quota_leases l JOIN gateway_runs r ON r.incarnation_id = l.incarnation_id \
+                  WHERE l.closed_at IS NULL GROUP BY r.gateway_id) held ON held.gateway_id = g.id \
+                  WHERE NOT g.forgotten ORDER BY g.seen_at DESC, g.id";
     let rows = query(tx, select, []).await?;
     rows.iter()
         .map(|row| {
+            let seen_at = column(row, "seen_at")?;
+            let stopped_at: Option<i64> = column(row, "stopped_at")?;
             Ok(RegisteredGateway {
                 id: parsed(&column::<String>(row, "id")?)?,
                 incarnation: parsed(&column::<String>(row, "incarnation_id")?)?,
+                state: state(stopped_at.is_some(), column(row, "ended")?, now.saturating_sub(seen_at)),
                 watermark: time(column(row, "watermark")?),
-                seen_at: time(column(row, "seen_at")?),
+                registered_at: time(column(row, "registered_at")?),
+                seen_at: time(seen_at),
+                leases: unsigned(column(row, "leases")?)?,
                 leased: unsigned(column(row, "leased")?)?,
             })
         })
         .collect()
 }
 
-/// The oldest watermark of the registered gateways; absent when there is none.
+/// The oldest watermark of the gateways that are waited for; absent when there is none.
 pub(crate) async fn oldest_watermark(tx: &(impl Tx + Sync)) -> Result<Option<i64>> {
-    let select = "SELECT MIN(watermark) AS watermark FROM gateways WHERE NOT forgotten";
+    let select =
+        "SELECT MIN(watermark) AS watermark FROM gateways WHERE NOT forgotten AND stopped_at IS NULL";
     let rows = query(tx, select, []).await?;
     rows.first().map_or(Ok(None), |row| column(row, "watermark"))
 }

@@ -95,6 +95,15 @@ impl Installation {
         }
     }
 
+    /// Runs a command of the executable with the configuration of the split deployment; answers what it prints.
+    pub(crate) fn tollgate(&self, arguments: &[&str]) -> Result<String> {
+        let config = self.directory.path().join("split/config.toml");
+        let output = Command::new(TOLLGATE).args(arguments).arg("--config").arg(config).output()?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "tollgate {arguments:?}: {errors}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
     /// Starts a process of the split deployment again, by its name (`metering`, `clickhouse`, ...); answers its id.
     pub(crate) fn restart(&self, name: &str) -> Result<u64> {
         let pid = split_command(&["start", name], &self.directory)?;

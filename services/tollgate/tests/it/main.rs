@@ -5,6 +5,7 @@
 mod architecture;
 mod documents;
 mod faults;
+mod gateways;
 mod graphql;
 mod httpbin;
 mod installation;
