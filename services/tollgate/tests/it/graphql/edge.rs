@@ -151,6 +151,13 @@ impl Owner<'_> {
         read_body_json(self.edge.send(request.set_json(operation)).await).await
     }
 
+    /// Runs one operation in the session under an idempotency key.
+    pub(super) async fn run_under(&self, key: &str, operation: &Value) -> Value {
+        let request =
+            self.request(TestRequest::post().uri("/graphql")).insert_header(("idempotency-key", key));
+        read_body_json(self.edge.send(request.set_json(operation)).await).await
+    }
+
     /// The payload of a mutation that takes an input and is not refused.
     pub(super) async fn change(&self, field: &str, input: Value, selection: &str) -> Value {
         let mut kind = field.to_owned();

@@ -26,6 +26,19 @@ fn is_empty(answer: &Value, field: &str) -> bool {
     held.contains(&&json!([]))
 }
 
+/// What an organization reads that one of another installation does not read: ids, names, documents.
+async fn secrets(served: &Served, read: &Value) -> BTreeSet<String> {
+    let elsewhere = Edge::start().await;
+    let common = Organization::found(&elsewhere, "initech").await.everything(served).await;
+    texts(read).difference(&texts(&common)).map(|text| (*text).to_owned()).collect()
+}
+
+/// The secrets that an answer tells.
+fn told<'a>(secrets: &'a BTreeSet<String>, answer: &Value) -> Vec<&'a String> {
+    let answer = answer.to_string();
+    secrets.iter().filter(|secret| answer.contains(secret.as_str())).collect()
+}
+
 #[actix_web::test]
 async fn an_id_of_another_organization_is_answered_like_one_of_nobody_and_changes_nothing() {
     let edge = Edge::start().await;
@@ -33,11 +46,12 @@ async fn an_id_of_another_organization_is_answered_like_one_of_nobody_and_change
     let (acme, globex) =
         (Organization::found(&edge, "acme").await, Organization::found(&edge, "globex").await);
     let (theirs, ours) = (acme.everything(&served).await, globex.everything(&served).await);
-    let secrets: BTreeSet<_> = texts(&theirs).difference(&texts(&ours)).copied().collect();
+    let secrets = secrets(&served, &theirs).await;
+    assert_eq!(told(&secrets, &ours), Vec::<&String>::new(), "a list tells of others");
     for kind in
         ["api", "deployment", "usagePlan", "key", "product", "plan", "developer", "app", "subscription"]
     {
-        assert!(secrets.contains(acme.id(kind)), "{kind} cannot be read");
+        assert!(secrets.contains(acme.id(kind)), "{kind} is not among what is looked for");
     }
     for case in cases() {
         for swapped in case.swaps() {
@@ -55,7 +69,7 @@ async fn ask_for_foreign(
     globex: &Organization<'_>,
     case: &Case,
     swapped: &BTreeSet<Reference>,
-    secrets: &BTreeSet<&str>,
+    secrets: &BTreeSet<String>,
 ) {
     let ask = async |ids: &BTreeMap<Reference, String>| {
         let arguments = case.arguments(|reference| {
@@ -72,8 +86,7 @@ async fn ask_for_foreign(
     let unknown = ask(&with(&|kind| globex.unknown(kind))).await;
     let foreign = ask(&with(&|kind| acme.id(kind).to_owned())).await;
     assert_eq!(foreign, unknown, "{} tells what {swapped:?} is", case.field);
-    let told: Vec<_> = secrets.iter().filter(|secret| foreign.contains(**secret)).collect();
-    assert!(told.is_empty(), "{} tells {told:?}: {foreign}", case.field);
+    assert_eq!(told(secrets, &foreign.into()), Vec::<&String>::new(), "{}", case.field);
 }
 
 #[actix_web::test]
@@ -82,8 +95,8 @@ async fn every_field_works_with_own_ids_and_shows_nothing_of_others() {
     let served = Served::read(&edge).await;
     let (acme, globex) =
         (Organization::found(&edge, "acme").await, Organization::found(&edge, "globex").await);
-    let (theirs, ours) = (acme.everything(&served).await, globex.everything(&served).await);
-    let secrets: BTreeSet<_> = texts(&theirs).difference(&texts(&ours)).copied().collect();
+    let theirs = acme.everything(&served).await;
+    let secrets = secrets(&served, &theirs).await;
     for case in cases() {
         let arguments = case.arguments(|reference| globex.id(&reference.kind).to_owned());
         let answer = globex.owner.run(&served.ask_all(case.field, &arguments)).await;
@@ -92,9 +105,7 @@ async fn every_field_works_with_own_ids_and_shows_nothing_of_others() {
             "{} {arguments}: {answer}",
             case.field
         );
-        let shown = answer.to_string();
-        let told: Vec<_> = secrets.iter().filter(|secret| shown.contains(**secret)).collect();
-        assert!(told.is_empty(), "{} tells {told:?}: {answer}", case.field);
+        assert_eq!(told(&secrets, &answer), Vec::<&String>::new(), "{}: {answer}", case.field);
     }
     assert_same(&theirs, &acme.everything(&served).await);
 }
@@ -112,4 +123,44 @@ async fn a_reference_to_something_of_another_organization_leads_nowhere() {
     let call = &answer["data"]["requestLog"]["nodes"][0];
     assert_eq!(call["apiId"], acme.id("api"), "{answer}");
     assert_eq!((&call["api"], &call["key"]), (&Value::Null, &Value::Null), "{answer}");
+}
+
+#[actix_web::test]
+async fn an_idempotency_key_of_another_organization_means_nothing() {
+    let edge = Edge::start().await;
+    let (acme, globex) = (edge.sign_up("acme").await, edge.sign_up("globex").await);
+    let create = json!({ "query": "mutation {
+        tokenCreate(input: {name: \"t\"}) { secret }
+        apiKeyCreate(input: {name: \"k\"}) { value }
+        accessKeyCreate { secretAccessKey }
+        developerCreate(input: {email: \"d@example.com\"}) { developer { id } }
+    }" });
+    let theirs = acme.run_under("once", &create).await["data"].take();
+    assert_eq!(acme.run_under("once", &create).await["data"], theirs);
+    let ours = globex.run_under("once", &create).await["data"].take();
+    assert_eq!(texts(&theirs).len(), 4, "{theirs}");
+    assert_eq!(texts(&ours).len(), 4, "{ours}");
+    assert!(texts(&theirs).is_disjoint(&texts(&ours)), "{theirs} {ours}");
+}
+
+#[actix_web::test]
+async fn a_key_value_of_another_organization_is_refused_without_a_word_about_its_key() {
+    let edge = Edge::start().await;
+    let served = Served::read(&edge).await;
+    let (acme, globex) =
+        (Organization::found(&edge, "acme").await, Organization::found(&edge, "globex").await);
+    let reveal = json!({ "query": "mutation($id: ID!) { apiKeyReveal(id: $id) { value } }",
+        "variables": { "id": acme.id("key") } });
+    let value = acme.owner.run(&reveal).await["data"]["apiKeyReveal"]["value"].take();
+    let theirs = acme.everything(&served).await;
+    for (field, input) in [
+        ("apiKeyCreate", json!({ "name": "mine", "value": value })),
+        ("apiKeyRotate", json!({ "id": globex.id("key"), "value": value })),
+    ] {
+        let answer = globex.owner.run(&served.ask_all(field, &json!({ "input": input }))).await;
+        assert_eq!(refusal(&answer), "already_exists", "{field}: {answer}");
+        assert!(!answer.to_string().contains("acme"), "{field}: {answer}");
+        assert!(!answer.to_string().contains(acme.id("key")), "{field}: {answer}");
+    }
+    assert_same(&theirs, &acme.everything(&served).await);
 }
