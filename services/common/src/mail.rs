@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lettre::message::header::ContentType;
-use lettre::message::{Mailbox, Message};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, Mailbox, Message};
 use lettre::transport::smtp::AsyncSmtpTransport;
 use lettre::{AsyncFileTransport, AsyncTransport, Tokio1Executor};
 
@@ -58,12 +58,16 @@ impl Mailer {
     /// Sends one mail. The caller decides whether a failure matters.
     pub async fn send(&self, mail: Mail) -> Result<()> {
         let (Self::Smtp { from, .. } | Self::Files { from, .. }) = self;
+        let body = match self {
+            Self::Smtp { .. } => Body::new(mail.body),
+            Self::Files { .. } => readable(&mail.body),
+        };
         let message = Message::builder()
             .from(from.clone())
             .to(mailbox("email", &mail.to)?)
             .subject(mail.subject)
             .header(ContentType::TEXT_PLAIN)
-            .body(mail.body)
+            .body(body)
             .map_err(Error::internal)?;
         match self {
             Self::Smtp { transport, .. } => {
@@ -92,6 +96,12 @@ pub fn normalize_address(field: &str, text: &str) -> Result<String> {
     Ok(address)
 }
 
+/// A text as it is, so that a person reading the file can follow a link in it: no line folded, no letter escaped, which a
+/// mail server may ask for and a file does not.
+fn readable(text: &str) -> Body {
+    Body::dangerous_pre_encoded(text.replace('\n', "\r\n").into_bytes(), ContentTransferEncoding::EightBit)
+}
+
 fn mailbox(field: &str, address: &str) -> Result<Mailbox> {
     address.parse().map_err(|_| Error::invalid(field, "is not an e-mail address"))
 }
@@ -99,6 +109,13 @@ fn mailbox(field: &str, address: &str) -> Result<Mailbox> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_stands_whole_in_the_file_of_a_mail() {
+        let link = format!("http://demo.localhost:8082/set-password?token={}", "a".repeat(90));
+        let body = readable(&format!("Hello Zoë,\n\n{link}\n")).into_vec();
+        assert_eq!(String::from_utf8(body).unwrap(), format!("Hello Zoë,\r\n\r\n{link}\r\n"));
+    }
 
     #[test]
     fn an_address_has_one_form() {

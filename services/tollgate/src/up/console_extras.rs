@@ -13,6 +13,12 @@ use serde::Deserialize;
 
 use crate::internal::{Metrics, Readiness};
 
+/// How the inbox begins.
+const INBOX_HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
+<meta name=viewport content=\"width=device-width\"><meta name=color-scheme content=\"light dark\"><title>Inbox</title>\
+<style>body{font:16px/1.6 system-ui;max-width:46rem;margin:2rem auto;padding:0 1rem}\
+pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:14px}</style><h1>Inbox</h1>";
+
 /// What the extras need.
 #[derive(Clone)]
 pub(crate) struct Extras {
@@ -79,20 +85,32 @@ async fn set_clock(
 async fn inbox(extras: web::Data<Extras>) -> HttpResponse {
     let directory = extras.mail_directory.clone();
     let mails = web::block(move || read_mails(&directory)).await.unwrap_or_default();
-    let mut page =
-        String::from("<!doctype html><html lang=en><meta charset=utf-8><title>Inbox</title><h1>Inbox</h1>");
+    let mut page = String::from(INBOX_HEAD);
     if mails.is_empty() {
         page.push_str("<p>No mail yet. Mails that Tollgate sends are shown here.</p>");
     }
     for mail in mails {
         page.push_str("<pre>");
-        page.push_str(&mail.replace('&', "&amp;").replace('<', "&lt;"));
+        page.push_str(&linked(&mail));
         page.push_str("</pre><hr>");
     }
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
         .body(page)
+}
+
+/// A mail as HTML, in which addresses are links.
+fn linked(mail: &str) -> String {
+    let escaped = mail.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let link = |word: &str| {
+        let address = word.trim_end();
+        if address.starts_with("http://") || address.starts_with("https://") {
+            return format!("<a href=\"{address}\">{address}</a>{}", &word[address.len()..]);
+        }
+        word.to_owned()
+    };
+    escaped.split_inclusive(char::is_whitespace).map(link).collect()
 }
 
 fn read_mails(directory: &std::path::Path) -> Vec<String> {
@@ -104,4 +122,18 @@ fn read_mails(directory: &std::path::Path) -> Vec<String> {
         .collect();
     mails.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
     mails.into_iter().take(200).filter_map(|(_, path)| std::fs::read_to_string(path).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_in_a_mail_are_links_and_nothing_else_is_markup() {
+        assert_eq!(
+            linked("To: <a@b.example>\r\n\r\nhttp://demo.localhost:1/x?a=1&b=\"\r\nbye"),
+            "To: &lt;a@b.example>\r\n\r\n<a href=\"http://demo.localhost:1/x?a=1&amp;b=&quot;\">\
+             http://demo.localhost:1/x?a=1&amp;b=&quot;</a>\r\nbye"
+        );
+    }
 }
