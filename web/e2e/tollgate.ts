@@ -14,6 +14,9 @@ export type Tollgate = {
   gateway: string;
   console: string;
   portal: string;
+  graphql: string;
+  mail_inbox: string;
+  token: string;
   tenant: string;
   user: { email: string; password: string };
   portal_user: { email: string; password: string };

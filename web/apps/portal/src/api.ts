@@ -40,5 +40,9 @@ export const rotateKey = (subscriptionId: string, keyId: string, graceSeconds: n
 export const signIn = (email: string, password: string) =>
   request<Session>('POST', '/api/session', { email, password });
 
+/** Chooses the password of an invited account with the token from its mail, and signs in. */
+export const setPassword = (token: string, password: string) =>
+  request<Session>('POST', '/api/password', { token, password });
+
 export const signUp = (name: string, email: string, password: string) =>
   request<Session>('POST', '/api/signup', { name, email, password });

@@ -9,7 +9,8 @@ import {
 import { Catalog } from './catalog/Catalog';
 import { Frame } from './frame/Frame';
 import { NotFound, ScreenError } from './frame/States';
-import { nextSearch, sessionQuery } from './session/session';
+import { nextSearch, sessionQuery, tokenSearch } from './session/session';
+import { subscriptionsSearch } from './subscriptions/search';
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   component: Frame,
@@ -32,6 +33,13 @@ const signUp = createRoute({
   component: lazyRouteComponent(() => import('./session/SignIn'), 'SignUp'),
 });
 
+const setPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/set-password',
+  validateSearch: tokenSearch,
+  component: lazyRouteComponent(() => import('./session/SetPassword'), 'SetPassword'),
+});
+
 const signedIn = createRoute({
   getParentRoute: () => root,
   id: 'signed-in',
@@ -52,10 +60,11 @@ const subscribe = createRoute({
 const subscriptions = createRoute({
   getParentRoute: () => signedIn,
   path: '/subscriptions',
+  validateSearch: subscriptionsSearch,
   component: lazyRouteComponent(() => import('./subscriptions/Subscriptions'), 'Subscriptions'),
 });
 
-const tree = root.addChildren([catalog, signIn, signUp, signedIn.addChildren([subscribe, subscriptions])]);
+const tree = root.addChildren([catalog, signIn, signUp, setPassword, signedIn.addChildren([subscribe, subscriptions])]);
 
 export function makeRouter(queryClient: QueryClient) {
   return createRouter({

@@ -3,7 +3,7 @@ import classes from './AuthLayout.module.css';
 import { Logo } from './Logo';
 import { PageTitle } from './PageHeader';
 
-type AuthLayoutProps = { title: string; lead: string; foot: ReactNode; embedded?: boolean; children: ReactNode };
+type AuthLayoutProps = { title: string; lead: string; foot?: ReactNode; embedded?: boolean; children: ReactNode };
 
 /** Frame of the screens before sign-in: one card in the middle; `embedded` within a frame that names the place already. */
 export function AuthLayout({ title, lead, foot, embedded, children }: AuthLayoutProps) {
@@ -22,7 +22,7 @@ export function AuthLayout({ title, lead, foot, embedded, children }: AuthLayout
           <p className={classes.lead}>{lead}</p>
           {children}
         </div>
-        <p className={classes.foot}>{foot}</p>
+        {foot && <p className={classes.foot}>{foot}</p>}
       </div>
     </main>
   );

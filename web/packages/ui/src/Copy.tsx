@@ -22,8 +22,17 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
   );
 }
 
+type CodeLineProps = {
+  /** What is copied. */
+  text: string;
+  /** What is shown, where that differs: a secret in the line may be hidden. */
+  shown?: string;
+  label: string;
+  prompt?: boolean;
+};
+
 /** One line of a shell command or an address, scrolled sideways when long, with a copy button. */
-export function CodeLine({ text, label, prompt }: { text: string; label: string; prompt?: boolean }) {
+export function CodeLine({ text, shown = text, label, prompt }: CodeLineProps) {
   return (
     <div className={classes.line}>
       <pre className={classes.code} tabIndex={0} aria-label={label} role="region">
@@ -32,7 +41,7 @@ export function CodeLine({ text, label, prompt }: { text: string; label: string;
             ${' '}
           </span>
         )}
-        <code>{text}</code>
+        <code>{shown}</code>
       </pre>
       <CopyButton text={text} label={label} />
     </div>

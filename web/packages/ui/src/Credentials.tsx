@@ -15,6 +15,25 @@ type CredentialsProps = {
   onSubmit: (values: CredentialValues) => void;
 };
 
+const SHOW = { 'aria-label': 'Show the password', tabIndex: 0 };
+
+/** A password to be chosen; its value is `password`. The server judges it, and says what is wrong beside the field. */
+export function NewPassword({ label, error }: { label: string; error: string | undefined }) {
+  return (
+    <PasswordInput
+      label={label}
+      name="password"
+      autoComplete="new-password"
+      required
+      maxLength={200}
+      description={error ? undefined : 'At least 10 characters.'}
+      error={error}
+      withAsterisk={false}
+      visibilityToggleButtonProps={SHOW}
+    />
+  );
+}
+
 /** Form of sign-in, and with a name of sign-up. */
 export function Credentials({ nameLabel, nameField = 'name', submit, sending, problem, onSubmit }: CredentialsProps) {
   const signUp = nameLabel !== undefined;
@@ -48,18 +67,20 @@ export function Credentials({ nameLabel, nameField = 'name', submit, sending, pr
           error={error('email')}
           withAsterisk={false}
         />
-        <PasswordInput
-          label="Password"
-          name="password"
-          autoComplete={signUp ? 'new-password' : 'current-password'}
-          required
-          minLength={signUp ? 10 : undefined}
-          maxLength={200}
-          description={signUp ? 'At least 10 characters.' : undefined}
-          error={error('password')}
-          withAsterisk={false}
-          visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }}
-        />
+        {signUp ? (
+          <NewPassword label="Password" error={error('password')} />
+        ) : (
+          <PasswordInput
+            label="Password"
+            name="password"
+            autoComplete="current-password"
+            required
+            maxLength={200}
+            error={error('password')}
+            withAsterisk={false}
+            visibilityToggleButtonProps={SHOW}
+          />
+        )}
         <Button type="submit" fullWidth mt={4} loading={sending}>
           {submit}
         </Button>

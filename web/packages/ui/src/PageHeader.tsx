@@ -1,13 +1,17 @@
-import { type ReactNode, useEffect } from 'react';
+import { createContext, type ReactNode, useContext, useEffect } from 'react';
 import classes from './PageHeader.module.css';
 
 type PageHeaderProps = { title: string; above?: ReactNode; below?: ReactNode; children?: ReactNode };
 
+/** Whose site it is, for the browser tab. */
+export const SiteName = createContext('Tollgate');
+
 /** Names the browser tab. */
 export function PageTitle({ title }: { title: string }) {
+  const site = useContext(SiteName);
   useEffect(() => {
-    document.title = `${title} · Tollgate`;
-  }, [title]);
+    document.title = `${title} · ${site}`;
+  }, [title, site]);
   return null;
 }
 

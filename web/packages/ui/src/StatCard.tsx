@@ -31,7 +31,7 @@ export function StatCard({ label, value, change, goodWhen, hint, testId }: StatC
             vs. previous
           </>
         ) : (
-          (hint ?? 'nothing before')
+          (hint ?? 'no earlier calls')
         )}
       </dd>
     </div>

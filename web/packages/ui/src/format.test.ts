@@ -9,6 +9,7 @@ import {
   millis,
   millisChange,
   percent,
+  plural,
   pointChange,
   relativeChange,
   stepName,
@@ -18,6 +19,7 @@ describe('numbers', () => {
   it('groups whole counts and shortens large ones', () => {
     expect(count(174902)).toBe('174,902');
     expect(compact(174902)).toBe('174.9k');
+    expect([0, 1, 1200].map((value) => plural(value, 'fault'))).toEqual(['0 faults', '1 fault', '1,200 faults']);
   });
 
   it('never shows a small share as zero', () => {
@@ -72,6 +74,6 @@ describe('times', () => {
   });
 
   it('names a step by its largest whole unit', () => {
-    expect([60, 900, 3600, 86_400, 10].map(stepName)).toEqual(['1 min', '15 min', '1 h', '1 d', '10 s']);
+    expect([60, 3600, 86_400, 10].map(stepName)).toEqual(['minute', 'hour', 'day', '10 s']);
   });
 });

@@ -11,6 +11,11 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
+/** 1 -> "1 fault", 1200 -> "1,200 faults". */
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
 /** 174902 -> "174.9k"; for axes and narrow columns. */
 export function compact(value: number): string {
   return short.format(value);
@@ -116,10 +121,7 @@ export function ago(at: Date, now: Date): string {
   return day(at, 'local');
 }
 
-/** Length of a plot's step: 60 -> "1 min", 900 -> "15 min", 3600 -> "1 h", 86400 -> "1 d". */
+/** What a plot's step is called after "per": 60 -> "minute", 3600 -> "hour", 86400 -> "day". */
 export function stepName(seconds: number): string {
-  if (seconds % 86_400 === 0) return `${seconds / 86_400} d`;
-  if (seconds % 3600 === 0) return `${seconds / 3600} h`;
-  if (seconds % 60 === 0) return `${seconds / 60} min`;
-  return `${seconds} s`;
+  return { 60: 'minute', 3600: 'hour', 86_400: 'day' }[seconds] ?? `${seconds} s`;
 }

@@ -50,6 +50,9 @@ export const theme = createTheme({
   defaultRadius: 'md',
   respectReducedMotion: true,
   cursorType: 'pointer',
+  components: {
+    InputWrapper: { defaultProps: { inputWrapperOrder: ['label', 'input', 'description', 'error'] } },
+  },
 });
 
 /** Our tokens on top of Mantine's: the stock dimmed and link colours miss 4.5:1 on tinted grounds. */

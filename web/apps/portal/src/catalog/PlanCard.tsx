@@ -11,7 +11,7 @@ export function PlanCard({ plan, product }: PlanCardProps) {
     <div className={classes.plan}>
       <h3 className={classes.name}>{plan.name}</h3>
       <p className={classes.price}>
-        {price(plan.price)} {plan.price.micros > 0 && <span>a month</span>}
+        <PlanPrice plan={plan} />
       </p>
       {plan.description && <p className={classes.text}>{plan.description}</p>}
       <PlanTerms plan={plan} />
@@ -24,6 +24,14 @@ export function PlanCard({ plan, product }: PlanCardProps) {
         Subscribe
       </Link>
     </div>
+  );
+}
+
+export function PlanPrice({ plan }: { plan: Plan }) {
+  return (
+    <>
+      <b>{price(plan.price)}</b> <span>a month</span>
+    </>
   );
 }
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { price, terms } from './terms';
 
 it('writes money of micro-units', () => {
-  expect(price({ micros: 0, currency: 'EUR' })).toBe('Free');
+  expect(price({ micros: 0, currency: 'EUR' })).toBe('€0');
   expect(price({ micros: 29_000_000, currency: 'EUR' })).toBe('€29');
   expect(price({ micros: 4_500_000, currency: 'EUR' })).toBe('€4.50');
   expect(price({ micros: 500_000_000, currency: 'JPY' })).toBe('JP¥500');

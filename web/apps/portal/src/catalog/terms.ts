@@ -5,9 +5,8 @@ import type { Plan, Price } from '../api';
 const PERIODS = { DAY: 'day', WEEK: 'week', MONTH: 'month' } as const;
 const whole = new Intl.NumberFormat('en-GB');
 
-/** "Free", "€29", "€4.50"; money comes in millionths of the currency's main unit. */
+/** "€0", "€29", "€4.50"; money comes in millionths of the currency's main unit. */
 export function price({ micros, currency }: Price): string {
-  if (micros === 0) return 'Free';
   const amount = micros / 1_000_000;
   const minimumFractionDigits = Number.isInteger(amount) ? 0 : undefined;
   return new Intl.NumberFormat('en-GB', { style: 'currency', currency, minimumFractionDigits }).format(amount);

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useRouter } from '@tanstack/react-router';
 import { request } from '@tollgate/client';
-import { Logo, SchemeSwitch } from '@tollgate/ui';
+import { Logo, SchemeSwitch, SiteName } from '@tollgate/ui';
 import { catalogQuery } from '../catalog/query';
 import { sessionQuery } from '../session/session';
 import classes from './Frame.module.css';
@@ -10,8 +10,9 @@ import classes from './Frame.module.css';
 export function Frame() {
   const { data: catalog } = useQuery(catalogQuery);
   const { data: session } = useQuery(sessionQuery);
+  const site = catalog?.tenant.name ?? 'API portal';
   return (
-    <>
+    <SiteName value={site}>
       <a className={classes.skip} href="#main">
         Skip to content
       </a>
@@ -19,7 +20,7 @@ export function Frame() {
         <div className={classes.inner}>
           <Link to="/" className={classes.brand}>
             <Logo />
-            <span>{catalog?.tenant.name ?? 'API portal'}</span>
+            <span>{site}</span>
           </Link>
           <nav aria-label="Main" className={classes.nav}>
             <Link to="/" className={classes.link} activeOptions={{ exact: true }}>
@@ -46,7 +47,7 @@ export function Frame() {
       <footer className={classes.foot}>
         <SchemeSwitch />
       </footer>
-    </>
+    </SiteName>
   );
 }
 

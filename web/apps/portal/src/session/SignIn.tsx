@@ -1,17 +1,15 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi, Link, useRouter } from '@tanstack/react-router';
-import { asProblem } from '@tollgate/client';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { AuthLayout } from '@tollgate/ui';
-import { Credentials } from '@tollgate/ui/credentials';
-import { type Session, signIn, signUp } from '../api';
-import { sessionQuery } from './session';
+import { Credentials, type CredentialValues } from '@tollgate/ui/credentials';
+import { signIn, signUp } from '../api';
+import { useEnter } from './useEnter';
 
 const signInRoute = getRouteApi('/sign-in');
 const signUpRoute = getRouteApi('/sign-up');
 
 export function SignIn() {
   const { next } = signInRoute.useSearch();
-  const enter = useEnter(({ email, password }) => signIn(email, password), next);
+  const enter = useEnter(({ email, password }: CredentialValues) => signIn(email, password), next);
   return (
     <AuthLayout
       embedded
@@ -33,7 +31,7 @@ export function SignIn() {
 
 export function SignUp() {
   const { next } = signUpRoute.useSearch();
-  const enter = useEnter(({ name, email, password }) => signUp(name, email, password), next);
+  const enter = useEnter(({ name, email, password }: CredentialValues) => signUp(name, email, password), next);
   return (
     <AuthLayout
       embedded
@@ -51,24 +49,4 @@ export function SignUp() {
       <Credentials nameLabel="Your name" submit="Create account" {...enter} />
     </AuthLayout>
   );
-}
-
-type Values = { name: string; email: string; password: string };
-
-function useEnter(send: (values: Values) => Promise<Session>, next: string | undefined) {
-  const queryClient = useQueryClient();
-  const router = useRouter();
-  const entering = useMutation({
-    mutationFn: send,
-    onSuccess: (session) => {
-      queryClient.removeQueries({ queryKey: ['subscriptions'] });
-      queryClient.setQueryData(sessionQuery.queryKey, session);
-      router.history.push(next ?? '/subscriptions');
-    },
-  });
-  return {
-    onSubmit: entering.mutate,
-    sending: entering.isPending,
-    problem: entering.error ? asProblem(entering.error) : null,
-  };
 }

@@ -16,6 +16,11 @@ export const sessionQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
 });
 
+/** The token that a mailed link carries. */
+export function tokenSearch({ token }: Record<string, unknown>): { token?: string } {
+  return typeof token === 'string' && token !== '' ? { token } : {};
+}
+
 export function nextSearch(search: Record<string, unknown>): { next?: string | undefined } {
   const next = safeNext(search.next);
   return next ? { next } : {};

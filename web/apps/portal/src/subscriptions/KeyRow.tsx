@@ -14,8 +14,10 @@ const GRACE = [
   { value: '604800', label: 'after 7 days' },
 ];
 
-/** One key: shown, copied, rotated. Rotating asks when the old value ends. */
-export function KeyRow({ subscriptionId, apiKey }: { subscriptionId: string; apiKey: Key }) {
+type KeyRowProps = { subscriptionId: string; apiKey: Key; shown: boolean; onShow: (shown: boolean) => void };
+
+/** One key: shown, copied, rotated. Rotating asks when the old one ends. */
+export function KeyRow({ subscriptionId, apiKey, shown, onShow }: KeyRowProps) {
   const queryClient = useQueryClient();
   const [asking, setAsking] = useState(false);
   const [grace, setGrace] = useState('86400');
@@ -31,13 +33,17 @@ export function KeyRow({ subscriptionId, apiKey }: { subscriptionId: string; api
     <div>
       <div className={classes.label}>Key</div>
       <div className={classes.key}>
-        {apiKey.value ? <KeyReveal value={apiKey.value} /> : <code>{apiKey.prefix}…</code>}
+        {apiKey.value ? (
+          <KeyReveal value={apiKey.value} shown={shown} onShow={onShow} />
+        ) : (
+          <code>{apiKey.prefix}…</code>
+        )}
         {asking ? (
           <>
             <NativeSelect
               size="xs"
-              aria-label="When the old value ends"
-              data={GRACE.map(({ value, label }) => ({ value, label: `Old value ends ${label}` }))}
+              aria-label="When the old key ends"
+              data={GRACE.map(({ value, label }) => ({ value, label: `Old key ends ${label}` }))}
               value={grace}
               onChange={(event) => setGrace(event.currentTarget.value)}
             />
@@ -60,7 +66,7 @@ export function KeyRow({ subscriptionId, apiKey }: { subscriptionId: string; api
         )}
       </div>
       <div role="status" className={classes.note}>
-        {previousUntil && `The value before works until ${format.dateTime(new Date(previousUntil), 'local')}.`}
+        {previousUntil && `The previous key works until ${format.dateTime(new Date(previousUntil), 'local')}.`}
       </div>
       {rotating.error && <ErrorView failure={asProblem(rotating.error)} />}
     </div>

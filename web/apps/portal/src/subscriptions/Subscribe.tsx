@@ -5,9 +5,8 @@ import { asProblem } from '@tollgate/client';
 import { Card, EmptyState, ErrorView, IconSearch, PageHeader } from '@tollgate/ui';
 import { type FormEvent, useState } from 'react';
 import { subscribe } from '../api';
-import { PlanTerms } from '../catalog/PlanCard';
+import { PlanPrice, PlanTerms } from '../catalog/PlanCard';
 import { catalogQuery } from '../catalog/query';
-import { price } from '../catalog/terms';
 import { Page } from '../frame/Page';
 import { subscriptionsQuery } from './query';
 import classes from './Subscriptions.module.css';
@@ -23,9 +22,9 @@ export function Subscribe() {
   const queryClient = useQueryClient();
   const subscribing = useMutation({
     mutationFn: () => subscribe(planId, app.trim()),
-    onSuccess: async () => {
+    onSuccess: async ({ id }) => {
       await queryClient.invalidateQueries({ queryKey: subscriptionsQuery.queryKey });
-      await router.navigate({ to: '/subscriptions' });
+      await router.navigate({ to: '/subscriptions', search: { made: id } });
     },
   });
   const product = catalog?.products.find((one) => one.plans.some((plan) => plan.id === planId));
@@ -49,14 +48,14 @@ export function Subscribe() {
         </Card>
       )}
       {plan && product && (
-        <Card title={`${product.name}, ${plan.name}`} aside={<b>{price(plan.price)}</b>}>
+        <Card title={`${product.name}, ${plan.name}`} aside={<PlanPrice plan={plan} />}>
           <PlanTerms plan={plan} />
           <form onSubmit={onSubmit}>
             <Stack gap="md">
               {problem && <ErrorView failure={problem} />}
               <TextInput
                 label="App"
-                description="The key belongs to it."
+                description="What will call with the key; any name you like."
                 required
                 withAsterisk={false}
                 maxLength={100}

@@ -1,17 +1,33 @@
 import { Skeleton, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { asProblem } from '@tollgate/client';
-import { Card, CodeLine, EmptyState, ErrorView, IconKey, PageHeader, Pill, When } from '@tollgate/ui';
-import type { Subscription } from '../api';
+import {
+  Card,
+  CodeLine,
+  EmptyState,
+  ErrorView,
+  IconCheck,
+  IconKey,
+  masked,
+  PageHeader,
+  Pill,
+  When,
+} from '@tollgate/ui';
+import { useState } from 'react';
+import type { Key, Subscription } from '../api';
 import { Page } from '../frame/Page';
 import { KeyRow } from './KeyRow';
 import { subscriptionsQuery } from './query';
 import classes from './Subscriptions.module.css';
 
+const route = getRouteApi('/signed-in/subscriptions');
+
 /** Everything an app developer has subscribed to, with the keys. */
 export function Subscriptions() {
+  const { made } = route.useSearch();
   const { data, error, isPending, refetch } = useQuery(subscriptionsQuery);
+  const madeFirst = data?.toSorted((a, b) => Number(b.id === made) - Number(a.id === made));
   return (
     <Page>
       <PageHeader title="My subscriptions" />
@@ -31,8 +47,8 @@ export function Subscriptions() {
         </Card>
       )}
       <Stack gap={16}>
-        {data?.map((subscription) => (
-          <SubscriptionCard key={subscription.id} subscription={subscription} />
+        {madeFirst?.map((subscription) => (
+          <SubscriptionCard key={subscription.id} subscription={subscription} made={subscription.id === made} />
         ))}
       </Stack>
     </Page>
@@ -45,26 +61,42 @@ const STATUS = {
   cancelled: { tone: 'plain', text: 'cancelled' },
 } as const;
 
-function SubscriptionCard({ subscription }: { subscription: Subscription }) {
+function SubscriptionCard({ subscription, made }: { subscription: Subscription; made: boolean }) {
   const { app, product, plan, status, keys, curl, createdAt } = subscription;
+  const [shown, setShown] = useState(made);
   return (
     <Card title={`${product.name}, ${plan.name}`} aside={<Pill tone={STATUS[status].tone}>{STATUS[status].text}</Pill>}>
       <p className={classes.facts}>
-        for {app.name}, since <When at={new Date(createdAt)} />
+        App “{app.name}”, subscribed <When at={new Date(createdAt)} />
       </p>
       {status !== 'cancelled' && (
         <Stack gap={14}>
+          {made && status === 'active' && (
+            <p className={classes.made} role="status">
+              <IconCheck size={18} aria-hidden /> You are subscribed. Your key works now: try it with the line below.
+            </p>
+          )}
           {keys.map((key) => (
-            <KeyRow key={key.id} subscriptionId={subscription.id} apiKey={key} />
+            <KeyRow key={key.id} subscriptionId={subscription.id} apiKey={key} shown={shown} onShow={setShown} />
           ))}
           {curl && (
             <div>
               <div className={classes.label}>Try it</div>
-              <CodeLine label={`a curl command for ${product.name}`} text={curl} prompt />
+              <CodeLine
+                label={`a curl command for ${product.name}`}
+                text={curl}
+                shown={shown ? curl : hiding(curl, keys)}
+                prompt
+              />
             </div>
           )}
         </Stack>
       )}
     </Card>
   );
+}
+
+/** A line without the keys in it. */
+function hiding(line: string, keys: Key[]): string {
+  return keys.reduce((text, { value }) => (value ? text.replaceAll(value, masked(value)) : text), line);
 }

@@ -3,7 +3,7 @@ import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { dateTime, type Zone, zoneName } from '../format';
-import { clampIndex, timeLabels } from './axis';
+import { clampIndex, isolated, timeLabels } from './axis';
 import { ChartTable } from './ChartTable';
 import { AXIS_TEXT, faded, GRID, GROUND, LINES, type Role, type Scheme } from './palette';
 import classes from './TimeChart.module.css';
@@ -35,7 +35,7 @@ export function TimeChart({ title, times, series, zone, write, writeAxis = write
   const [cursor, setCursor] = useState<number | null>(null);
   const scheme = useComputedColorScheme('light');
   const roles = series.map((line) => line.role).join(' ');
-  const data = [times, ...series.map((line) => line.values)] as uPlot.AlignedData;
+  const data = [times, ...series.map(drawnValues)] as uPlot.AlignedData;
   const latest = useRef({ data, writeAxis });
 
   useEffect(() => {
@@ -125,6 +125,11 @@ function Swatch({ role, scheme }: { role: Role; scheme: Scheme }) {
   );
 }
 
+/** A line that never leaves zero would only cover the first one: it is not drawn, the legend says 0. */
+function drawnValues({ values }: ChartSeries, index: number): (number | null)[] {
+  return index === 0 || values.some((value) => value) ? values : values.map(() => null);
+}
+
 function writeOr(value: number | null | undefined, write: (value: number) => string): string {
   return value === null || value === undefined ? '–' : write(value);
 }
@@ -195,8 +200,9 @@ function plotOptions({ width, scheme, zone, roles, area, running, writeAxis, onC
           width: 2,
           ...(line.dash.length > 0 && { dash: line.dash }),
           ...(area && index === 0 && { fill: (u: uPlot) => gradient(u, colour) }),
-          points: { show: false },
-          spanGaps: true,
+          // A value between two gaps has no line to either side: it is a dot.
+          points: { show: false, filter: (u, at) => isolated(u.data[at] ?? []), size: 6, width: 0, fill: colour },
+          spanGaps: false,
         };
       }),
     ],

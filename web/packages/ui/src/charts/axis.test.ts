@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { clampIndex, timeLabels } from './axis';
+import { clampIndex, isolated, timeLabels } from './axis';
 
 const at = (iso: string) => Date.parse(iso) / 1000;
 
@@ -14,4 +14,10 @@ it('writes dates alone when a step is a day or more', () => {
 
 it('keeps the cursor inside the plot', () => {
   expect([clampIndex(-1, 3), clampIndex(5, 3), clampIndex(1, 3), clampIndex(0, 0)]).toEqual([0, 2, 1, 0]);
+});
+
+it('finds the values that no line would show', () => {
+  expect(isolated([1, null, 2, 3, null, 0])).toEqual([0, 5]);
+  expect(isolated([null, undefined])).toEqual([]);
+  expect(isolated([7])).toEqual([0]);
 });

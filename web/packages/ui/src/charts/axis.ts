@@ -16,6 +16,12 @@ export function timeLabels(splits: number[], increment: number, zone: Zone): str
   });
 }
 
+/** Indices of the values with a gap, or the end, to either side. */
+export function isolated(values: ArrayLike<number | null | undefined>): number[] {
+  const has = (index: number) => values[index] !== null && values[index] !== undefined;
+  return Array.from(values, (_, index) => index).filter((index) => has(index) && !has(index - 1) && !has(index + 1));
+}
+
 /** Index of the point nearest to a share (0 to 1) of the axis; what arrow keys and pointers share. */
 export function clampIndex(index: number, length: number): number {
   return Math.min(Math.max(index, 0), Math.max(0, length - 1));
