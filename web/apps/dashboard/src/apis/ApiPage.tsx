@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { asProblem } from '@tollgate/client';
 import { Card, EmptyState, ErrorView, format, IconSearch, PageHeader, Segments } from '@tollgate/ui';
-import { SegmentLink, TextLink } from '../frame/links';
+import { ButtonLink, SegmentLink, TextLink } from '../frame/links';
 import classes from './ApiPage.module.css';
 import { Deployments } from './Deployments';
 import { apiQuery } from './queries';
@@ -22,7 +22,7 @@ export function ApiPage() {
   return (
     <div>
       <PageHeader
-        title={api?.name ?? (isPending ? 'API' : apiId)}
+        title={api?.name ?? 'API'}
         above={
           <TextLink to="/apis" search={{}} size="sm">
             APIs
@@ -31,7 +31,7 @@ export function ApiPage() {
         below={
           api && (
             <p className={classes.facts}>
-              {<code>{api.id}</code>} · {format.count(operationCount(api.resources))} operations
+              <code>{api.id}</code> · {format.plural(operationCount(api.resources), 'operation')}
             </p>
           )
         }
@@ -39,7 +39,7 @@ export function ApiPage() {
       <Stack gap={16}>
         {error && <ErrorView failure={asProblem(error)} onRetry={() => void refetch()} />}
         {isPending && <Loading />}
-        {api === null && <Gone />}
+        {api === null && <Gone id={apiId} />}
         {api && (
           <>
             <Stages api={api} />
@@ -65,11 +65,16 @@ export function ApiPage() {
   );
 }
 
-function Gone() {
+function Gone({ id }: { id: string }) {
   return (
     <Card>
       <EmptyState icon={<IconSearch size={24} />} title="There is no such API">
-        <p>It may have been deleted, or belong to another organization.</p>
+        <p>
+          None has the id <code>{id}</code>. It may have been deleted, or belong to another organization.
+        </p>
+        <ButtonLink to="/apis" search={{}} variant="default">
+          Show all APIs
+        </ButtonLink>
       </EmptyState>
     </Card>
   );

@@ -67,7 +67,8 @@ function Stages({ api }: { api: ApiNode }) {
         <li key={stage.name} className={classes.stage}>
           <Pill tone="accent">{stage.name}</Pill>
           <code className={classes.url} title={stage.invokeUrl}>
-            {stage.invokeUrl.replace(/^https?:\/\//, '')}
+            <span className={classes.host}>{new URL(stage.invokeUrl).host}</span>
+            {new URL(stage.invokeUrl).pathname}
           </code>
           <CopyButton text={stage.invokeUrl} label={`the invoke URL of ${api.name}, stage ${stage.name}`} />
         </li>

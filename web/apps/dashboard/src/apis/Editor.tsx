@@ -11,6 +11,7 @@ export default function Editor({ value, onChange, ref }: EditorProps) {
   return (
     <CodeEditor
       label="OpenAPI document, JSON or YAML"
+      hint="Paste an OpenAPI 3.0, 3.1 or Swagger 2.0 document here, JSON or YAML."
       height={340}
       value={value}
       onChange={onChange}

@@ -23,7 +23,7 @@ export function FirstCurl({ apiId, apiName, stage, invokeUrl }: FirstCurlProps) 
   const call = sampleCall(api.resources);
   return (
     <Stack gap={10} align="stretch" w="100%" ref={line}>
-      <CodeLine label="the curl command" text={curlLine(invokeUrl, call, making.data)} prompt />
+      <CodeLine label={`a curl command for stage ${stage}`} text={curlLine(invokeUrl, call, making.data)} prompt />
       {making.error && <ErrorView failure={asProblem(making.error)} />}
       {call.keyed && !making.data && (
         <Button

@@ -7,9 +7,10 @@ import type { EditorHandle } from '../editor/CodeEditor';
 import { SegmentLink } from '../frame/links';
 import { FileDrop, type PickedFile } from './FileDrop';
 import classes from './Import.module.css';
-import type { Draft, Fault } from './importApi';
+import type { Draft, Fault, SecretHeader } from './importApi';
 import { peek } from './peek';
 import { Remarks } from './Remarks';
+import { SecretHeaderFields } from './SecretHeaderFields';
 import type { ImportSource } from './search';
 
 const Editor = lazy(() => import('./Editor'));
@@ -20,6 +21,17 @@ const SOURCES: { from: ImportSource; label: string }[] = [
   { from: 'url', label: 'URL' },
   { from: 'paste', label: 'Paste' },
 ];
+
+/** What the server's fields are called on screen. */
+const LABELS: Record<string, string> = {
+  name: 'Name',
+  stage: 'Stage',
+  upstreamUrl: 'Upstream URL',
+  documentUrl: 'Address of the document',
+  secretHeaders: 'Header name',
+  'secretHeaders[0].name': 'Header name',
+  'secretHeaders[0].value': 'Header value',
+};
 
 type ImportFormProps = { send: (draft: Draft) => void; sending: boolean; faults: Fault[]; error: Error | null };
 
@@ -33,6 +45,7 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
   const [upstream, setUpstream] = useState<string | null>(null);
   const [stage, setStage] = useState('dev');
   const [keyed, setKeyed] = useState(true);
+  const [secret, setSecret] = useState<SecretHeader>({ name: '', value: '' });
   const [missing, setMissing] = useState(false);
   const editor = useRef<EditorHandle>(null);
 
@@ -49,6 +62,7 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
       upstreamUrl: (upstream ?? found.upstreamUrl ?? '').trim(),
       stage: stage.trim(),
       requireApiKey: keyed,
+      secretHeaders: secret.name.trim() ? [{ ...secret, name: secret.name.trim() }] : [],
       ...(from === 'url' ? { documentUrl: url.trim() } : { document: text }),
     });
   };
@@ -61,8 +75,8 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
         {faults.length > 0 && (
           <Remarks
             tone="bad"
-            title={`Not imported, nothing was changed: ${faults.length === 1 ? '1 fault' : `${faults.length} faults`}`}
-            remarks={faults}
+            title={`Not imported, nothing was changed: ${format.plural(faults.length, 'fault')}`}
+            remarks={faults.map(named)}
             focused
             onLine={from === 'paste' ? (line) => editor.current?.goToLine(line) : undefined}
           />
@@ -111,7 +125,6 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
               value={stage}
               onChange={(event) => setStage(event.currentTarget.value)}
               error={fault('stage')}
-              inputWrapperOrder={['label', 'input', 'description', 'error']}
             />
             <div className={classes.whole}>
               <TextInput
@@ -122,9 +135,14 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
                 value={upstream ?? found.upstreamUrl ?? ''}
                 onChange={(event) => setUpstream(event.currentTarget.value)}
                 error={fault('upstreamUrl')}
-                inputWrapperOrder={['label', 'input', 'description', 'error']}
               />
             </div>
+            <SecretHeaderFields
+              value={secret}
+              onChange={setSecret}
+              nameError={fault('secretHeaders') ?? fault('secretHeaders[0].name')}
+              valueError={fault('secretHeaders[0].value')}
+            />
             <Checkbox
               className={classes.whole}
               label="Calls need an API key"
@@ -167,6 +185,12 @@ function SourceLinks({ from }: { from: ImportSource }) {
       ))}
     </Segments>
   );
+}
+
+/** A fault with the field it is about, for where it stands apart from that field. */
+function named(fault: Fault): Fault {
+  const label = LABELS[fault.field ?? ''];
+  return label ? { ...fault, message: `${label}: ${fault.message}` } : fault;
 }
 
 function progressText(from: ImportSource, text: string, url: string): string {

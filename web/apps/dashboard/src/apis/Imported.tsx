@@ -31,7 +31,7 @@ export function Imported({ imported, warnings, onAnother }: ImportedProps) {
               </h2>
               <p className={classes.doneLead}>
                 {api
-                  ? `${format.count(operationCount(api.resources))} operations on stage ${imported.stage}`
+                  ? `${format.plural(operationCount(api.resources), 'operation')} on stage ${imported.stage}`
                   : `Stage ${imported.stage}`}
               </p>
             </div>
@@ -60,11 +60,7 @@ export function Imported({ imported, warnings, onAnother }: ImportedProps) {
         </div>
       </Card>
       {warnings.length > 0 && (
-        <Remarks
-          tone="warn"
-          title={warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`}
-          remarks={warnings}
-        />
+        <Remarks tone="warn" title={format.plural(warnings.length, 'warning')} remarks={warnings} />
       )}
     </Stack>
   );

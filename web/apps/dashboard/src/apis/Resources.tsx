@@ -25,7 +25,7 @@ export function Resources({ api }: { api: ApiDetail }) {
   const count = operationCount(found);
   return (
     <Card
-      title={q ? `${format.count(count)} matching operations` : 'Resources'}
+      title={q ? format.plural(count, 'matching operation') : 'Resources'}
       aside={
         <TextInput
           type="search"

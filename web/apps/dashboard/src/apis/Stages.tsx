@@ -3,8 +3,8 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { asProblem } from '@tollgate/client';
 import { Card, CodeLine, ErrorView, Pill, When } from '@tollgate/ui';
 import classes from './ApiPage.module.css';
-import { curlLine, sampleCall } from './curl';
 import { deploy } from './deploy';
+import { FirstCurl } from './FirstCurl';
 import { type ApiDetail, apiQuery } from './queries';
 
 /** Where the API is called, stage by stage, and what is not deployed yet. */
@@ -14,7 +14,6 @@ export function Stages({ api }: { api: ApiDetail }) {
     mutationFn: (stage: string) => deploy(api.id, stage),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: apiQuery(api.id).queryKey }),
   });
-  const call = sampleCall(api.resources);
   return (
     <Stack gap={16}>
       {deploying.error && <ErrorView failure={asProblem(deploying.error)} />}
@@ -43,11 +42,7 @@ export function Stages({ api }: { api: ApiDetail }) {
             </div>
             <Stack gap={8}>
               <CodeLine label={`the invoke URL of stage ${stage.name}`} text={stage.invokeUrl} />
-              <CodeLine
-                label={`a curl command for stage ${stage.name}`}
-                text={curlLine(stage.invokeUrl, call)}
-                prompt
-              />
+              <FirstCurl apiId={api.id} apiName={api.name} stage={stage.name} invokeUrl={stage.invokeUrl} />
             </Stack>
           </Card>
         ))}

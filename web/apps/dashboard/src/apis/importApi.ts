@@ -12,11 +12,15 @@ const IMPORT = graphql(`
   }
 `);
 
+/** A header that the gateway adds towards the backend. */
+export type SecretHeader = { name: string; value: string };
+
 export type Draft = {
   name: string;
   upstreamUrl: string;
   stage: string;
   requireApiKey: boolean;
+  secretHeaders: SecretHeader[];
   document?: string;
   documentUrl?: string;
 };
@@ -35,6 +39,7 @@ export async function importApi(draft: Draft): Promise<Outcome> {
       upstreamUrl: draft.upstreamUrl || null,
       stage: draft.stage,
       requireApiKey: draft.requireApiKey,
+      secretHeaders: draft.secretHeaders,
       document: draft.document ?? null,
       documentUrl: draft.documentUrl ?? null,
     },

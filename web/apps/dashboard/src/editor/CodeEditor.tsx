@@ -1,5 +1,5 @@
 import { EditorState, type Extension } from '@codemirror/state';
-import { keymap } from '@codemirror/view';
+import { keymap, placeholder } from '@codemirror/view';
 import { basicSetup, EditorView } from 'codemirror';
 import { type Ref, useEffect, useImperativeHandle, useRef } from 'react';
 import classes from './CodeEditor.module.css';
@@ -9,6 +9,8 @@ export type EditorHandle = { goToLine: (line: number) => void };
 
 type CodeEditorProps = {
   label: string;
+  /** What to write here, shown while nothing is. */
+  hint?: string;
   /** The text at first; later changes come from the person. */
   value: string;
   onChange: (text: string) => void;
@@ -21,10 +23,10 @@ type CodeEditorProps = {
 };
 
 /** A text editor. Tab leaves it, as everywhere on the page. */
-export function CodeEditor({ label, value, onChange, onRun, extensions, height, ref }: CodeEditorProps) {
+export function CodeEditor({ label, hint, value, onChange, onRun, extensions, height, ref }: CodeEditorProps) {
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const first = useRef({ value, extensions, label });
+  const first = useRef({ value, extensions, label, hint: hint ?? '' });
   const newest = useRef({ onChange, onRun });
   useEffect(() => {
     newest.current = { onChange, onRun };
@@ -32,7 +34,7 @@ export function CodeEditor({ label, value, onChange, onRun, extensions, height, 
 
   useEffect(() => {
     if (!box.current) return;
-    const { value: doc, extensions: own, label: name } = first.current;
+    const { value: doc, extensions: own, label: name, hint: words } = first.current;
     const drawn = new EditorView({
       parent: box.current,
       state: EditorState.create({
@@ -41,6 +43,7 @@ export function CodeEditor({ label, value, onChange, onRun, extensions, height, 
           keymap.of([{ key: 'Mod-Enter', run: () => handle(newest.current.onRun) }]),
           own,
           basicSetup,
+          placeholder(words),
           editorLook,
           EditorView.updateListener.of((update) => {
             if (update.docChanged) newest.current.onChange(update.state.doc.toString());

@@ -6,7 +6,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { asProblem } from '@tollgate/client';
 import { Card, CopyButton, ErrorView, format, PageHeader } from '@tollgate/ui';
 import { graphql } from 'cm6-graphql';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { CodeEditor } from '../editor/CodeEditor';
 import { Docs } from './Docs';
 import classes from './Graphiql.module.css';
@@ -35,11 +35,14 @@ export function Graphiql() {
   const navigate = route.useNavigate();
   const [query, setQuery] = useState(search.query ?? SAMPLE);
   const [variables, setVariables] = useState(search.variables ?? '');
+  const answer = useRef<HTMLDivElement>(null);
   const running = useMutation({
     mutationFn: () => run(query, variables),
     onMutate: () => {
       void navigate({ search: (before) => ({ ...before, query, variables: variables || undefined }), replace: true });
     },
+    // On a small screen the answer lies below what can be seen.
+    onSettled: () => answer.current?.scrollIntoView({ block: 'nearest' }),
   });
 
   return (
@@ -74,6 +77,7 @@ export function Graphiql() {
           <Card title="Variables">
             <CodeEditor
               label="Variables, JSON"
+              hint='JSON, for example { "first": 10 }'
               height={110}
               value={variables}
               onChange={setVariables}
@@ -83,6 +87,7 @@ export function Graphiql() {
         </Stack>
         <Stack gap={16} miw={0}>
           {running.error && <ErrorView failure={asProblem(running.error)} />}
+          <div ref={answer}>
           <Card
             title="Answer"
             aside={
@@ -97,9 +102,10 @@ export function Graphiql() {
             }
           >
             <pre className={classes.answer} tabIndex={0} role="region" aria-label="Answer as JSON">
-              {running.data?.text ?? 'Nothing was run yet.'}
+              {running.data?.text ?? <span className={classes.none}>Run the operation: its answer comes here.</span>}
             </pre>
           </Card>
+          </div>
           <Docs />
         </Stack>
       </div>
