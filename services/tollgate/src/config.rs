@@ -163,8 +163,16 @@ impl Config {
             None => None,
         };
         let name = file.map(|path| path.display().to_string()).unwrap_or_default();
-        let environment = std::env::vars().collect();
-        let config: Self = load(DEFAULTS, text.as_deref().map(|text| (name.as_str(), text)), &environment)?;
+        let file = text.as_deref().map(|text| (name.as_str(), text));
+        Ok(Self::layered(file, &std::env::vars().collect())?)
+    }
+
+    /// Reads the layers and checks them.
+    fn layered(
+        file: Option<(&str, &str)>,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let config: Self = load(DEFAULTS, file, environment)?;
         config.check()?;
         Ok(config)
     }
@@ -196,5 +204,54 @@ impl Config {
             "" => Mailer::files(&mail.directory, &mail.from),
             url => Mailer::smtp(url, &mail.from),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The secrets that no file in the repository holds.
+    fn secrets() -> BTreeMap<String, String> {
+        let vault_keys = format!("[\"{}\"]", Vault::generate_key("1"));
+        let secrets = [("SERVICE_TOKEN", "x".repeat(32)), ("VAULT_KEYS", vault_keys)];
+        secrets.map(|(name, value)| (format!("TOLLGATE__COMMON__{name}"), value)).into()
+    }
+
+    fn toml_files(directory: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+        let paths = entries.flat_map(|entry| match entry.file_type().unwrap().is_dir() {
+            true if entry.file_name() == "node_modules" => Vec::new(),
+            true => toml_files(&entry.path()),
+            false => vec![entry.path()],
+        });
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect()
+    }
+
+    #[test]
+    fn every_configuration_file_of_the_repository_is_read() {
+        let files = toml_files(&testkit::repository().join("infra"));
+        assert!(files.iter().any(|file| file.ends_with("docker/config.toml")), "{files:?}");
+        for file in files {
+            let (name, text) = (file.display().to_string(), std::fs::read_to_string(&file).unwrap());
+            let read = Config::layered(Some((&name, &text)), &secrets());
+            assert!(read.is_ok(), "{name}: {}", read.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn the_configuration_that_the_split_deployment_writes_is_read() {
+        let script = "import collections, pathlib, runpy, sys
+split = runpy.run_path(sys.argv[1])
+sections = split['common_config'](pathlib.Path('/tmp'), collections.defaultdict(lambda: 1))
+gateway = split['gateway_config']({'port': 1, 'ops_port': 2, 'data_dir': '/tmp'})
+print(split['toml']({**sections, **gateway}))";
+        let split = testkit::repository().join("infra/dev/split");
+        let output = Command::new("python3").args(["-c", script]).arg(split).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let read = Config::layered(Some(("split", &text)), &BTreeMap::new());
+        assert!(read.is_ok(), "{}\n{text}", read.unwrap_err());
     }
 }
