@@ -8,6 +8,7 @@ use actix_web::HttpRequest;
 use actix_web::web::{Data, ServiceConfig, delete, get, post, resource, to};
 use common::Clock;
 use common::net::Cidr;
+use common::origin::TrustedProxies;
 use contracts::{Client, Ctx};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,8 @@ pub struct Config {
     /// Private networks from which documents may be imported by address; none by default. Loopback and cloud metadata
     /// addresses are private too.
     pub allow_private_networks: Vec<Cidr>,
+    /// Networks of reverse proxies that tell the client's address; none by default.
+    pub trusted_proxies: TrustedProxies,
     /// Marks the session cookie `Secure`: set it where the dashboard is served over HTTPS.
     pub secure_cookies: bool,
 }
@@ -59,7 +62,7 @@ impl State {
 
     /// The context of a new request, before anybody is known.
     fn request_ctx(&self, request: &HttpRequest) -> Ctx {
-        let client_address = request.peer_addr().map(|peer| peer.ip());
+        let client_address = self.config.trusted_proxies.client_address(request);
         Ctx { client_address, ..Ctx::anonymous(self.clock.now()) }
     }
 }

@@ -44,9 +44,10 @@ impl Attempts {
             *window = Window { since: now, count: 0 };
         }
         if window.count >= self.limit {
-            let minutes = (window.since + self.window - now).num_minutes() + 1;
-            let message = format!("too many attempts; try again in {minutes} min");
-            return Err(Error::new(Code::RateLimited, "too_many_attempts", message));
+            let left = window.since + self.window - now;
+            let message = format!("too many attempts; try again in {} min", left.num_minutes() + 1);
+            let error = Error::new(Code::RateLimited, "too_many_attempts", message);
+            return Err(error.retry_after(u32::try_from(left.num_seconds() + 1).unwrap_or(u32::MAX)));
         }
         window.count += 1;
         Ok(())
@@ -55,6 +56,13 @@ impl Attempts {
     /// Forgets the attempts of `key`: one succeeded.
     pub fn clear(&self, key: &str) {
         self.counts.lock().remove(key);
+    }
+
+    /// Takes back one attempt of `key`: it was no failure.
+    pub fn take_back(&self, key: &str) {
+        if let Some(window) = self.counts.lock().get_mut(key) {
+            window.count = window.count.saturating_sub(1);
+        }
     }
 
     fn forget_oldest(&self, counts: &mut HashMap<String, Window>, now: DateTime<Utc>) {

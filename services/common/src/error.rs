@@ -120,6 +120,9 @@ pub struct Error {
     /// One entry per field at fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldError>,
+    /// Whole seconds after which the same request may succeed, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
     /// For our logs only; stays in this process.
     #[serde(skip)]
     pub cause: Option<String>,
@@ -135,7 +138,14 @@ impl fmt::Display for Error {
 impl Error {
     /// A failure of this kind with a stable reason and a public message.
     pub fn new(code: Code, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), message: message.into(), fields: Vec::new(), cause: None }
+        Self {
+            code,
+            reason: reason.into(),
+            message: message.into(),
+            fields: Vec::new(),
+            retry_after_seconds: None,
+            cause: None,
+        }
     }
 
     /// One field of the input breaks a rule.
@@ -168,6 +178,13 @@ impl Error {
     pub fn unavailable(what: &str, cause: impl fmt::Display) -> Self {
         let message = format!("{what} is not available right now; try again");
         Self { cause: Some(cause.to_string()), ..Self::new(Code::Unavailable, "unavailable", message) }
+    }
+
+    /// The same failure, with the seconds after which to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
     }
 
     /// The same failure with an internal cause for the log.

@@ -79,6 +79,14 @@ pub fn forbidden(ip: IpAddr, allowed: &[Cidr]) -> bool {
     }
 }
 
+/// Who an address counts as where attempts are counted: itself, for IPv6 its /64, which is what one customer gets.
+pub fn block(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
+
 impl Cidr {
     /// Whether the network holds `ip`. Both must be of one family.
     pub fn contains(&self, ip: IpAddr) -> bool {

@@ -1,7 +1,7 @@
 //! Errors at HTTP edges: `application/problem+json` as RFC 9457 defines it, with the request id.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
@@ -66,6 +66,9 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status_code()).json(body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.error.retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if let Ok(id) = HeaderValue::from_str(&self.request_id.to_string()) {
             headers.insert(HeaderName::from_static(REQUEST_ID_HEADER), id);
         }

@@ -11,10 +11,9 @@ pub mod web;
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use common::attempts::Attempts;
 use common::mail::Mailer;
-use common::password::Passwords;
+use common::origin::TrustedProxies;
+use common::sign_in::{Limits, SignIns};
 use common::{Clock, Error, Result};
 use contracts::portal as calls;
 use contracts::{Client, Endpoints, Role};
@@ -28,16 +27,23 @@ pub use edge::configure;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Address of the portal, for mails. `{slug}` stands for the organization's short name.
+    /// Where portals answer: a URL with `{slug}`, the organization's short name, as a label of its host, for example
+    /// `https://{slug}.portal.example.com`; without it there is one portal, the default one. Mails link to it.
     pub portal_url: String,
-    /// Short name of the organization whose portal answers where the host names none.
+    /// Short name of the organization whose portal answers at every other host.
     pub default_tenant: Option<String>,
+    /// Networks of reverse proxies that tell the client's address and the host; none by default.
+    pub trusted_proxies: TrustedProxies,
     /// Marks the session cookie `Secure`: set it where the portal is served over HTTPS.
     pub secure_cookies: bool,
     /// Days after which a session ends: fixed at sign-in, not prolonged by use.
     pub session_days: u32,
-    /// Attempts to sign in to one account from one address within 15 minutes.
+    /// Failures to sign in to one account from one address within 15 minutes.
     pub sign_in_attempts: u32,
+    /// Failures from one address at whatever account; for IPv6 from its /64.
+    pub sign_in_attempts_per_address: u32,
+    /// Failures at one account from wherever. A stranger can use it up, so it is generous.
+    pub sign_in_attempts_per_account: u32,
     /// Accounts made from one address within 15 minutes.
     pub sign_up_attempts: u32,
 }
@@ -45,11 +51,14 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            portal_url: "http://127.0.0.1:8082".to_owned(),
+            portal_url: "http://{slug}.localhost:8082".to_owned(),
             default_tenant: None,
+            trusted_proxies: TrustedProxies::default(),
             secure_cookies: false,
             session_days: 30,
             sign_in_attempts: 10,
+            sign_in_attempts_per_address: 100,
+            sign_in_attempts_per_account: 100,
             sign_up_attempts: 100,
         }
     }
@@ -76,9 +85,7 @@ pub struct State {
     clock: Clock,
     mailer: Mailer,
     client: Client,
-    passwords: Passwords,
-    sign_ins: Attempts,
-    sign_ups: Attempts,
+    sign_ins: SignIns,
 }
 
 /// Starts the role on its dependencies.
@@ -86,11 +93,14 @@ pub async fn build(config: Config, deps: Deps) -> Result<Arc<State>> {
     if config.session_days == 0 {
         return Err(Error::invalid("portal.session_days", "must be at least 1"));
     }
-    let window = TimeDelta::minutes(15);
+    let limits = Limits {
+        account_and_address: config.sign_in_attempts,
+        address: config.sign_in_attempts_per_address,
+        account: config.sign_in_attempts_per_account,
+        sign_ups: config.sign_up_attempts,
+    };
     Ok(Arc::new(State {
-        sign_ins: Attempts::new(config.sign_in_attempts, window),
-        sign_ups: Attempts::new(config.sign_up_attempts, window),
-        passwords: Passwords::new().await?,
+        sign_ins: SignIns::new(limits).await?,
         database: deps.database,
         clock: deps.clock,
         mailer: deps.mailer,

@@ -10,10 +10,8 @@ mod store;
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use common::attempts::Attempts;
 use common::mail::Mailer;
-use common::password::Passwords;
+use common::sign_in::{Limits, SignIns};
 use common::vault::Vault;
 use common::{Clock, Error, Result};
 use contracts::tenants as calls;
@@ -30,8 +28,12 @@ pub struct Config {
     pub console_url: String,
     /// Days after which a session ends: fixed at sign-in, not prolonged by use.
     pub session_days: u32,
-    /// Attempts to sign in to one account from one address within 15 minutes.
+    /// Failures to sign in to one account from one address within 15 minutes.
     pub sign_in_attempts: u32,
+    /// Failures from one address at whatever account; for IPv6 from its /64.
+    pub sign_in_attempts_per_address: u32,
+    /// Failures at one account from wherever. A stranger can use it up, so it is generous.
+    pub sign_in_attempts_per_account: u32,
     /// Organizations made from one address within 15 minutes.
     pub sign_up_attempts: u32,
 }
@@ -42,6 +44,8 @@ impl Default for Config {
             console_url: "http://127.0.0.1:8081".to_owned(),
             session_days: 30,
             sign_in_attempts: 10,
+            sign_in_attempts_per_address: 100,
+            sign_in_attempts_per_account: 100,
             sign_up_attempts: 100,
         }
     }
@@ -68,9 +72,7 @@ pub struct State {
     clock: Clock,
     vault: Vault,
     mailer: Mailer,
-    passwords: Passwords,
-    sign_ins: Attempts,
-    sign_ups: Attempts,
+    sign_ins: SignIns,
 }
 
 /// Starts the role on its dependencies.
@@ -78,11 +80,14 @@ pub async fn build(config: Config, deps: Deps) -> Result<Arc<State>> {
     if config.session_days == 0 {
         return Err(Error::invalid("tenants.session_days", "must be at least 1"));
     }
-    let window = TimeDelta::minutes(15);
+    let limits = Limits {
+        account_and_address: config.sign_in_attempts,
+        address: config.sign_in_attempts_per_address,
+        account: config.sign_in_attempts_per_account,
+        sign_ups: config.sign_up_attempts,
+    };
     Ok(Arc::new(State {
-        sign_ins: Attempts::new(config.sign_in_attempts, window),
-        sign_ups: Attempts::new(config.sign_up_attempts, window),
-        passwords: Passwords::new().await?,
+        sign_ins: SignIns::new(limits).await?,
         database: deps.database,
         clock: deps.clock,
         vault: deps.vault,

@@ -15,6 +15,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use common::origin::name_of;
 use common::problem::{Problem, REQUEST_ID_HEADER};
 use common::{Code, Error, Result};
 use contracts::portal::{AuthenticateDeveloper, Developer};
@@ -85,7 +86,7 @@ where
     F: FnOnce(Visit) -> Fut,
     Fut: Future<Output = Result<HttpResponse>>,
 {
-    let client_address = request.peer_addr().map(|peer| peer.ip());
+    let client_address = state.config.trusted_proxies.client_address(request);
     let ctx = Ctx { client_address, ..Ctx::service(Role::Portal, state.clock.now()) };
     let request_id = ctx.request_id;
     let run = async {
@@ -131,26 +132,28 @@ async fn visit(state: &State, request: &HttpRequest, ctx: Ctx) -> Result<Visit> 
     Ok(Visit { tenant, ctx })
 }
 
-/// The tenant that the host's first label names, else the default one.
+/// The tenant that the host names, else the default one.
 async fn find_tenant(state: &State, request: &HttpRequest, ctx: &Ctx) -> Result<Tenant> {
-    let host = request.connection_info().host().to_owned();
-    let slugs = [slug_of(&host), state.config.default_tenant.as_deref()];
-    for slug in slugs.into_iter().flatten() {
-        match state.client.call(ctx, FindTenant { slug: slug.to_owned() }).await {
-            Err(error) if error.code == Code::NotFound => {}
-            found => return found,
-        }
+    let host = state.config.trusted_proxies.host(request).unwrap_or_default();
+    // A name below the portals' domain that nobody has is nobody's portal: whoever takes it later finds it free.
+    let slug = slug_of(&host, &state.config.portal_url).or_else(|| state.config.default_tenant.clone());
+    let portal_not_found = || Error::not_found("portal");
+    match state.client.call(ctx, FindTenant { slug: slug.ok_or_else(portal_not_found)? }).await {
+        Err(error) if error.code == Code::NotFound => Err(portal_not_found()),
+        found => found,
     }
-    Err(Error::not_found("portal"))
 }
 
-/// The first label of a host name with more than one, for example `acme` of `acme.portal.localhost:8082`.
-fn slug_of(host: &str) -> Option<&str> {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if name.parse::<std::net::IpAddr>().is_ok() || name.starts_with('[') {
-        return None;
-    }
-    name.split_once('.').map(|(label, _)| label).filter(|label| !label.is_empty())
+/// What stands for `{slug}` in the host of `portal_url`. A host of any other form names nobody: it may be a domain that
+/// one organization's portal was given.
+fn slug_of(host: &str, portal_url: &str) -> Option<String> {
+    let (_, address) = portal_url.split_once("://")?;
+    let (authority, _) = address.split_once('/').unwrap_or((address, ""));
+    let (before, after) = name_of(authority).split_once("{slug}")?;
+    let host = name_of(host).to_ascii_lowercase();
+    let slug = host.strip_prefix(&before.to_ascii_lowercase())?;
+    let slug = slug.strip_suffix(&after.to_ascii_lowercase())?;
+    (!slug.is_empty() && !slug.contains(['.', ':'])).then(|| slug.to_owned())
 }
 
 fn guard_change(request: &HttpRequest) -> Result<()> {
@@ -183,17 +186,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_label_of_a_host_names_the_tenant() {
+    fn only_a_host_of_the_form_of_the_portals_names_a_tenant() {
+        let url = "https://{slug}.portal.example.com:8443/start";
         for (host, slug) in [
-            ("acme.portal.localhost:8082", Some("acme")),
-            ("acme.localhost", Some("acme")),
-            ("localhost:8082", None),
+            ("acme.portal.example.com", Some("acme")),
+            ("ACME.Portal.example.com:8443", Some("acme")),
+            ("developers.acme.com", None),
+            ("a.acme.portal.example.com", None),
+            ("portal.example.com", None),
+            (".portal.example.com", None),
+            ("acme.portal.example.com.evil.com", None),
             ("127.0.0.1:8082", None),
-            ("127.0.0.1", None),
             ("[::1]:8082", None),
-            (".localhost", None),
+            ("", None),
         ] {
-            assert_eq!(slug_of(host), slug, "{host}");
+            assert_eq!(slug_of(host, url).as_deref(), slug, "{host}");
         }
+        assert_eq!(slug_of("acme.localhost:8082", "http://{slug}.localhost:1").as_deref(), Some("acme"));
+        assert_eq!(slug_of("acme.localhost", "http://127.0.0.1:8082"), None);
     }
 }

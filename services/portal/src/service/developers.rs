@@ -34,8 +34,8 @@ pub(crate) async fn sign_up(
     input: SignUpDeveloper,
 ) -> Result<SignedInDeveloper> {
     let (name, email) = check(&input)?;
-    state.sign_ups.count(&format!("{:?} {}", ctx.client_address, ctx.tenant()?), ctx.now)?;
-    let hash = state.passwords.hash(&input.password).await?;
+    let portal = ctx.tenant()?.to_string();
+    let hash = state.sign_ins.sign_up(ctx.client_address, &portal, &input.password, ctx.now).await?;
     let developer = Developer { id: DeveloperId::new(ctx.now), email, name, created_at: ctx.now };
     let tx = state.database.tenant(&ctx).await?;
     if let Err(Taken) = store::developers::insert(&tx, &developer, Some(hash)).await? {
@@ -59,7 +59,7 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateDeveloper) 
         None => None,
         Some(password) => {
             password::check("password", password)?;
-            Some(state.passwords.hash(password).await?)
+            Some(state.sign_ins.hash(password).await?)
         }
     };
     let tx = state.database.tenant(&ctx).await?;
@@ -99,7 +99,7 @@ pub(crate) async fn set_password(
     let tx = state.database.tenant_read(&ctx).await?;
     store::invitations::find(&tx, &token, ctx.now).await?.ok_or_else(invitation_ended)?;
     drop(tx);
-    let hash = state.passwords.hash(&input.password).await?;
+    let hash = state.sign_ins.hash(&input.password).await?;
     let tx = state.database.tenant(&ctx).await?;
     let developer = store::invitations::take(&tx, &token, ctx.now).await?.ok_or_else(invitation_ended)?;
     store::developers::set_password(&tx, developer, hash).await?;

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use common::id::SessionId;
 use common::mail::normalize_address;
 use common::secret::{random_text, sha256_hex};
-use common::{Code, Error, Result, password};
+use common::{Code, Error, Result, sign_in};
 use contracts::Ctx;
 use contracts::portal::{
     AuthenticateDeveloper, Developer, SignInDeveloper, SignOutDeveloper, SignedInDeveloper,
@@ -27,11 +27,8 @@ pub(crate) async fn sign_in(
     ctx: Ctx,
     input: SignInDeveloper,
 ) -> Result<SignedInDeveloper> {
-    // What cannot be an address or a password of anybody is wrong like any other.
+    // What cannot be an address of anybody is wrong like any other.
     let email = normalize_address("email", &input.email).unwrap_or_default();
-    if input.password.chars().count() > password::MAX_LENGTH {
-        return Err(wrong());
-    }
     verify_and_open(&state, &ctx, &email, &input.password).await
 }
 
@@ -42,19 +39,18 @@ pub(super) async fn verify_and_open(
     email: &str,
     password: &str,
 ) -> Result<SignedInDeveloper> {
-    let attempt = format!("{:?} {} {email}", ctx.client_address, ctx.tenant()?);
-    state.sign_ins.count(&attempt, ctx.now)?;
+    let account = format!("{} {email}", ctx.tenant()?);
+    let attempt = state.sign_ins.begin(ctx.client_address, &account, ctx.now)?;
     let tx = state.database.tenant_read(ctx).await?;
     let found = store::developers::find_by_email(&tx, email).await?;
     // No connection is held while the password is hashed.
     drop(tx);
     let hash = found.as_ref().and_then(|(_, hash)| hash.as_deref());
-    let matches = state.passwords.verify(password, hash).await?;
-    let Some((developer, _)) = found.filter(|_| matches) else { return Err(wrong()) };
+    state.sign_ins.verify(attempt, password, hash).await?;
+    let (developer, _) = found.ok_or_else(sign_in::refused)?;
     let tx = state.database.tenant(ctx).await?;
     let signed_in = open(&tx, &state.config, ctx, developer).await?;
     tx.commit().await?;
-    state.sign_ins.clear(&attempt);
     Ok(signed_in)
 }
 
@@ -100,9 +96,4 @@ pub(crate) async fn authenticate(
             "this session is unknown or has ended; sign in again",
         )
     })
-}
-
-/// The same answer whether the address or the password is wrong.
-fn wrong() -> Error {
-    Error::new(Code::Unauthenticated, "sign_in_refused", "the e-mail address or the password is wrong")
 }

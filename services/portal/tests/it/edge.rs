@@ -16,6 +16,7 @@ on_both_stores!(
     signing_up_subscribing_and_rotating_gives_a_working_key,
     a_developer_sees_own_subscriptions_alone,
     the_host_says_whose_portal_it_is,
+    nobody_takes_over_a_portal_by_its_first_label,
     the_session_cookie_is_out_of_reach_of_scripts_and_other_sites,
     changes_need_the_header_that_other_sites_cannot_send,
     every_failure_is_a_problem_document,
@@ -174,15 +175,30 @@ async fn a_developer_sees_own_subscriptions_alone(store: Store) {
 async fn the_host_says_whose_portal_it_is(store: Store) {
     let (role, _) = start(store).await;
     role.provider("other");
-    let mut ann = Browser::at(&role, "other.portal.localhost:8082");
+    let mut ann = Browser::at(&role, "other.localhost:8082");
     ann.sign_up("ann@example.com").await;
     assert_eq!(ann.get("/api/session").await.json["tenant"]["slug"], "other");
     let elsewhere = Browser { host: "127.0.0.1:8082", ..ann };
     assert_eq!(elsewhere.get("/api/session").await.status, StatusCode::UNAUTHORIZED);
-    for host in ["acme.example.com", "unknown.example.com", "localhost"] {
+    for host in ["acme.example.com", "other.example.com", "localhost"] {
         let catalog = Browser::at(&role, host).get("/api/catalog").await.json;
         assert_eq!(catalog["tenant"]["slug"], "acme", "{host}");
     }
+    let nobody = Browser::at(&role, "unknown.localhost").get("/api/catalog").await;
+    assert_eq!((nobody.status, &nobody.json["code"]), (StatusCode::NOT_FOUND, &json!("portal_not_found")));
+}
+
+async fn nobody_takes_over_a_portal_by_its_first_label(store: Store) {
+    let (role, _) = start(store).await;
+    role.provider("developers");
+    let browser = Browser::at(&role, "developers.acme.com");
+    assert_eq!(browser.get("/api/catalog").await.json["tenant"]["slug"], "acme");
+    let app = App::new().configure(|config| portal::configure(config, &role.state));
+    let app = test::init_service(app).await;
+    let claim = test::TestRequest::get().uri("/api/catalog").insert_header(("host", "localhost"));
+    let claim = claim.insert_header(("x-forwarded-host", "developers.localhost"));
+    let answer = read(test::call_service(&app, claim.to_request()).await).await;
+    assert_eq!(answer.json["tenant"]["slug"], "acme");
 }
 
 async fn the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(store: Store) {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::id::{SessionId, TenantId, UserId};
 use common::mail::normalize_address;
 use common::secret::{random_text, sha256_hex};
-use common::{Code, Error, Result, password};
+use common::{Result, sign_in};
 use contracts::tenants::{Authenticate, Identity, SignIn, SignOut, SignedIn, Tenant};
 use contracts::{Ctx, Principal};
 use database::SystemTx;
@@ -24,11 +24,8 @@ pub(super) struct OpenSession {
 
 /// Signs a member in.
 pub(crate) async fn sign_in(state: Arc<State>, ctx: Ctx, input: SignIn) -> Result<SignedIn> {
-    // What cannot be an address or a password of anybody is wrong like any other.
+    // What cannot be an address of anybody is wrong like any other.
     let email = normalize_address("email", &input.email).unwrap_or_default();
-    if input.password.chars().count() > password::MAX_LENGTH {
-        return Err(wrong());
-    }
     verify_and_open(&state, &ctx, &email, &input.password).await
 }
 
@@ -39,22 +36,20 @@ pub(super) async fn verify_and_open(
     email: &str,
     password: &str,
 ) -> Result<SignedIn> {
-    let attempt = format!("{:?} {email}", ctx.client_address);
-    state.sign_ins.count(&attempt, ctx.now)?;
+    let attempt = state.sign_ins.begin(ctx.client_address, email, ctx.now)?;
     let tx = state.database.system_read("sign-in finds out the tenant").await?;
     let user = store::users::find_by_email(&tx, email).await?;
     // No connection is held while the password is hashed.
     drop(tx);
-    let matches =
-        state.passwords.verify(password, user.as_ref().map(|user| user.password_hash.as_str())).await?;
-    let Some(user) = user.filter(|_| matches) else { return Err(wrong()) };
+    let hash = user.as_ref().map(|user| user.password_hash.as_str());
+    state.sign_ins.verify(attempt, password, hash).await?;
+    let user = user.ok_or_else(sign_in::refused)?;
     let tx = state.database.system("sign-in finds out the tenant").await?;
     let Some((member_role, tenant)) = store::members::oldest_of(&tx, user.id).await? else {
-        return Err(wrong());
+        return Err(sign_in::refused());
     };
     let session = open(&tx, &state.config, ctx, tenant.id, user.id).await?;
     tx.commit().await?;
-    state.sign_ins.clear(&attempt);
     Ok(signed_in(session, tenant, user.id, user.email, member_role))
 }
 
@@ -125,9 +120,4 @@ pub(crate) async fn authenticate(state: Arc<State>, ctx: Ctx, input: Authenticat
             Ok(Identity { tenant, principal, email: None })
         }
     }
-}
-
-/// The same answer whether the address or the password is wrong.
-fn wrong() -> Error {
-    Error::new(Code::Unauthenticated, "sign_in_refused", "the e-mail address or the password is wrong")
 }

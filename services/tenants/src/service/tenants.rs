@@ -27,8 +27,7 @@ const MAIL_TIMEOUT: Duration = Duration::from_secs(5);
 /// organization signs in to what the first one made, anything else is refused.
 pub(crate) async fn sign_up(state: Arc<State>, ctx: Ctx, input: SignUp) -> Result<SignedIn> {
     let (name, email) = check(&input)?;
-    state.sign_ups.count(&format!("{:?}", ctx.client_address), ctx.now)?;
-    let hash = state.passwords.hash(&input.password).await?;
+    let hash = state.sign_ins.sign_up(ctx.client_address, "", &input.password, ctx.now).await?;
     for _ in 0..TRIES {
         let tx = state.database.system("sign-up makes the tenant").await?;
         if store::users::find_by_email(&tx, &email).await?.is_some() {

@@ -82,7 +82,7 @@ impl Embedded {
             clock: clock.clone(),
             ..shared
         };
-        let portal_config = portal_config(data_dir, listeners.portal.local_addr()?);
+        let portal_config = portal_config(data_dir, listeners.portal.local_addr()?.port());
         let portal = super::start_portal(&edge, &portal_config, listeners.portal).await?;
         connect(&edge.client, &domain, &portal);
         let gateway = super::start_gateway(&edge, gateway_config(data_dir)?, listeners.gateway).await?;
@@ -172,26 +172,19 @@ fn connect(client: &Client, domain: &[Running], portal: &Running) {
     client.connect(builder);
 }
 
-fn portal_config(data_dir: &DataDir, address: SocketAddr) -> config::Portal {
+/// Every organization's portal has a host of its own below `localhost`; that of the demo also answers elsewhere.
+fn portal_config(data_dir: &DataDir, port: u16) -> config::Portal {
+    let portal_url = format!("http://{{slug}}.localhost:{port}");
     config::Portal {
         listen: unused_address(),
         internal: unused_address(),
         database: database(data_dir, Schema::Portal),
         settings: portal::Config {
-            portal_url: portal_url(address),
+            portal_url,
             default_tenant: Some("demo".to_owned()),
             ..Default::default()
         },
     }
-}
-
-/// Where mails lead to. Browsers take every name below `localhost` for this machine (RFC 6761, 6.3), so that each
-/// organization's portal has its own.
-fn portal_url(address: SocketAddr) -> String {
-    if address.ip().is_loopback() {
-        return format!("http://{{slug}}.localhost:{}", address.port());
-    }
-    format!("http://{address}")
 }
 
 fn admin_config() -> Result<admin::Config> {

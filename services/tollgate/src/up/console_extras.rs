@@ -7,6 +7,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use common::id::RequestId;
+use common::origin::is_local;
 use common::problem::Problem;
 use common::{Clock, Code, Error};
 use serde::Deserialize;
@@ -72,17 +73,23 @@ async fn set_clock(
     request: HttpRequest,
     body: web::Json<SetClock>,
 ) -> Result<HttpResponse, Problem> {
-    let loopback = request.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
-    if !loopback {
-        let error = Error::new(Code::Forbidden, "loopback_only", "the clock is set from this machine alone");
-        return Err(Problem::new(error, RequestId::new(extras.clock.now())));
-    }
+    guard_local(&extras, &request)?;
     extras.clock.set(body.now);
     Ok(HttpResponse::Ok().json(serde_json::json!({ "now": extras.clock.now() })))
 }
 
+/// These need no sign-in, so they are for this machine alone.
+fn guard_local(extras: &Extras, request: &HttpRequest) -> Result<(), Problem> {
+    if is_local(request) {
+        return Ok(());
+    }
+    let error = Error::new(Code::Forbidden, "loopback_only", "this answers on the same machine alone");
+    Err(Problem::new(error, RequestId::new(extras.clock.now())))
+}
+
 /// All mails, newest first, as text.
-async fn inbox(extras: web::Data<Extras>) -> HttpResponse {
+async fn inbox(extras: web::Data<Extras>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    guard_local(&extras, &request)?;
     let directory = extras.mail_directory.clone();
     let mails = web::block(move || read_mails(&directory)).await.unwrap_or_default();
     let mut page = String::from(INBOX_HEAD);
@@ -94,10 +101,10 @@ async fn inbox(extras: web::Data<Extras>) -> HttpResponse {
         page.push_str(&linked(&mail));
         page.push_str("</pre><hr>");
     }
-    HttpResponse::Ok()
+    Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
-        .body(page)
+        .body(page))
 }
 
 /// A mail as HTML, in which addresses are links.
