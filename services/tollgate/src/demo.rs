@@ -25,6 +25,8 @@ use crate::up::sample;
 
 const STAGE: &str = "dev";
 const API_NAME: &str = "Weather stations";
+/// Attempts to follow the sample backend to another port.
+const MOVES: u32 = 3;
 
 /// An address and password to sign in with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -94,9 +96,9 @@ impl Demo {
             self.backend_url = Some(backend_url.to_owned());
         }
         let made = self.made.clone().ok_or_else(|| Error::internal("the demo was not made"))?;
-        if self.backend_url.as_deref() != Some(backend_url) {
+        if let Some(before) = self.backend_url.clone().filter(|before| before != backend_url) {
             let ctx = self.sign_in(client, clock.now()).await?.0;
-            move_backend(client, &ctx, made.api_id, backend_url).await?;
+            move_backend(client, &ctx, made.api_id, &before, backend_url).await?;
             self.backend_url = Some(backend_url.to_owned());
         }
         Ok(made)
@@ -264,13 +266,26 @@ async fn ensure_usage_plan(
     Ok(client.call(ctx, create).await?.usage_plan.id)
 }
 
-/// Points the sample API at a backend that moved, and deploys that.
-async fn move_backend(client: &Client, ctx: &Ctx, id: ApiId, backend_url: &str) -> Result<()> {
+/// Points the sample API at a backend that moved, and deploys that. What the user did to the API goes before: one that
+/// was deleted, or was given another upstream, is left alone, and edits that were not deployed are not deployed here.
+async fn move_backend(client: &Client, ctx: &Ctx, id: ApiId, before: &str, after: &str) -> Result<()> {
+    for _ in 0..MOVES {
+        match try_to_move(client, ctx, id, before, after).await {
+            Err(error) if error.code == Code::NotFound => return Ok(()),
+            // Somebody edited it in between.
+            Err(error) if error.code == Code::Conflict => {}
+            outcome => return outcome,
+        }
+    }
+    Err(Error::new(Code::Conflict, "demo_api_busy", "the sample API is being edited; start again"))
+}
+
+async fn try_to_move(client: &Client, ctx: &Ctx, id: ApiId, before: &str, after: &str) -> Result<()> {
     let api = client.call(ctx, GetApi { id }).await?;
-    let upstream = api
-        .document
-        .upstream
-        .map(|upstream| apidef::model::Upstream { url: backend_url.to_owned(), ..upstream });
+    let Some(upstream) = api.document.upstream.filter(|upstream| upstream.url == before) else {
+        return Ok(());
+    };
+    let upstream = Some(apidef::model::Upstream { url: after.to_owned(), ..upstream });
     let edit = EditApi {
         id,
         expected_revision: Some(api.summary.revision),
@@ -278,7 +293,10 @@ async fn move_backend(client: &Client, ctx: &Ctx, id: ApiId, backend_url: &str) 
         secret_headers: None,
     };
     client.call(ctx, edit).await?;
-    let description = Some("The sample backend moved".to_owned());
-    client.call(ctx, DeployApi { id, stage: STAGE.into(), description }).await?;
+    let deployed = api.summary.stages.iter().find(|stage| stage.name == STAGE);
+    if deployed.is_some_and(|stage| !stage.undeployed_changes) {
+        let description = Some("The sample backend moved".to_owned());
+        client.call(ctx, DeployApi { id, stage: STAGE.into(), description }).await?;
+    }
     Ok(())
 }

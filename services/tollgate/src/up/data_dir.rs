@@ -1,13 +1,14 @@
 //! The data directory of `tollgate up`: one process at a time, one file per role, secrets readable by their owner alone.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use common::secret::random_text;
 use common::vault::Vault;
+use migrations::Schema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -44,9 +45,10 @@ impl DataDir {
     /// or when a newer version of Tollgate made it.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let shown = root.display();
-        fs::create_dir_all(root).with_context(|| format!("cannot make the data directory {shown}"))?;
+        make_private(root).with_context(|| format!("cannot make the data directory {shown}"))?;
         let root = root.canonicalize().with_context(|| format!("cannot open the data directory {shown}"))?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(root.join("lock"));
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(root.join("lock"));
         let lock = lock.with_context(|| format!("cannot write to the data directory {shown}"))?;
         if lock.try_lock().is_err() {
             bail!("the data directory {shown} is in use by another tollgate process");
@@ -66,6 +68,7 @@ impl DataDir {
                 secrets
             }
         };
+        make_private_inside(&root).with_context(|| format!("cannot write to the data directory {shown}"))?;
         Ok(Self { root, secrets, _lock: lock })
     }
 
@@ -78,6 +81,43 @@ impl DataDir {
     pub(crate) fn database_url(&self, role: &str) -> String {
         format!("sqlite://{}?mode=rwc", self.root.join(format!("{role}.db")).display())
     }
+}
+
+/// Makes a directory that only its owner can look into. One that exists stays as it is.
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Takes what is ours away from everybody else, and makes what others will write into: SQLite gives its side files the
+/// permissions of the database.
+fn make_private_inside(root: &Path) -> std::io::Result<()> {
+    for directory in ["mail", "gateway"] {
+        make_private(&root.join(directory))?;
+    }
+    for schema in Schema::ALL {
+        let path = root.join(format!("{}.db", schema.as_str()));
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    }
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = ["mail", "gateway", "lock", "secrets.json", "demo.json"].contains(&name.as_str())
+            || [".db", ".db-wal", ".db-shm"].iter().any(|end| name.ends_with(end));
+        let permissions = entry.metadata()?.permissions();
+        if ours && permissions.mode() & 0o077 != 0 {
+            fs::set_permissions(entry.path(), Permissions::from_mode(permissions.mode() & 0o700))?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a file of ours; absent is none.

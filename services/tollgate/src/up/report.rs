@@ -89,8 +89,7 @@ fn words(running: &Embedded, demo: &Demo, made: &Made) -> String {
          GraphQL    {console}/graphql (try it: {console}/graphiql)\n\
          Mail       {console}/_inbox\n\n\
          Call the sample API:\n\n  {curl}\n\n\
-         Then see the call in the dashboard. Publish your own API:\n\n  \
-         TOLLGATE_TOKEN={token} tollgate api import openapi.yaml --upstream http://127.0.0.1:9000 --stage dev\n\n\
+         Then see the call in the dashboard. Publish your own API:\n\n  {import}\n\n\
          Stop with ctrl-c; the same data directory goes on where it was.",
         version = env!("CARGO_PKG_VERSION"),
         user = demo.user.email,
@@ -98,6 +97,22 @@ fn words(running: &Embedded, demo: &Demo, made: &Made) -> String {
         developer = demo.portal_user.email,
         developer_password = demo.portal_user.password,
         curl = curl(&url, made),
-        token = made.token,
+        import = import_line(console, &made.token),
     )
+}
+
+/// Imports `openapi.yaml` with this very executable, which need not be on the path, into this installation.
+fn import_line(console: &str, token: &str) -> String {
+    let executable = std::env::current_exe().unwrap_or_else(|_| "tollgate".into());
+    format!(
+        "TOLLGATE_ADDRESS={console} TOLLGATE_TOKEN={token} {} api import openapi.yaml \
+         --upstream http://127.0.0.1:9000 --stage dev",
+        quoted(&executable.display().to_string())
+    )
+}
+
+/// The text as a shell reads it back.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::wait_until;
+use testkit::{Process, wait_until};
 
 use crate::installation::{Admin, Installation, TOLLGATE, agent, call};
 
@@ -212,5 +212,121 @@ fn health_and_metrics_of_all_roles_are_at_the_console() {
     let metrics = call(&agent(), &format!("{console}/metrics"), None).body;
     for name in ["tollgate_gateway_stages", "tollgate_calls_total{role=\"tenants\"", "role=\"metering\""] {
         assert!(metrics.contains(name), "{name} is missing in {metrics}");
+    }
+}
+
+#[test]
+fn mails_link_to_the_portal_of_their_organization_and_are_read_on_this_machine_alone() {
+    let up = Installation::up(&[]).unwrap();
+    let (console, portal) = (up.text("/console"), up.text("/portal"));
+    let port = portal.rsplit_once(':').unwrap().1;
+    let body = json!({ "organization": "Acme", "email": "o@acme.example", "password": "correct horse" });
+    let signed_up = agent().post(format!("{console}/api/signup")).send_json(body).unwrap();
+    let cookie = signed_up.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let query =
+        "mutation { developerCreate(input: { email: \"d@app.example\", name: \"D\" }) { userErrors } }";
+    let made = agent()
+        .post(up.text("/graphql"))
+        .header("cookie", &cookie)
+        .header("x-tollgate-csrf", "1")
+        .send_json(json!({ "query": query }))
+        .unwrap();
+    assert_eq!(made.status(), 200);
+    let inbox = |host: &str| {
+        let request = agent().get(format!("{console}/_inbox")).header("host", host);
+        let mut answer = request.call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    let link = format!("http://acme.localhost:{port}/set-password");
+    assert!(wait_until(Duration::from_secs(5), || {
+        let (status, mails) = inbox("localhost");
+        status == 200 && mails.replace("=\r\n", "").contains(&link)
+    }));
+    assert_eq!(inbox("rebound.example").0, 403);
+}
+
+/// Stops `up`, keeps the sample backend's port busy, and starts again: the backend has to move.
+fn start_with_the_backend_moved(up: Installation) -> (Installation, TcpListener) {
+    let demo = fs::read_to_string(up.data_dir().join("demo.json")).unwrap();
+    let demo: serde_json::Value = serde_json::from_str(&demo).unwrap();
+    let address = demo["backend_url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    let directory = up.stop().unwrap();
+    let taken = TcpListener::bind(address).unwrap();
+    (Installation::up_in(directory, &[]).unwrap(), taken)
+}
+
+#[test]
+fn a_start_survives_the_loss_of_the_sample_api_and_of_its_backends_port() {
+    let up = Installation::up(&[]).unwrap();
+    let admin = Admin::new(up.text("/graphql"), up.text("/token"));
+    // Plans name the API's stage; it may go all the same.
+    let delete = "mutation($id: ID!) { apiDelete(id: $id) { deletedId userErrors } }";
+    let deleted = admin.data(delete, json!({ "id": up.text("/sample/api_id") }));
+    assert!(deleted["apiDelete"]["deletedId"].is_string(), "{deleted}");
+    start_with_the_backend_moved(up);
+}
+
+#[test]
+fn a_moved_backend_leaves_the_users_own_edits_alone() {
+    const QUERY: &str = "query($id: ID!) { api(id: $id) { document stages { undeployedChanges } } }";
+    const EDIT: &str = "mutation($input: ApiEditInput!) { apiEdit(input: $input) { userErrors } }";
+    let up = Installation::up(&[]).unwrap();
+    let id = json!({ "id": up.text("/sample/api_id") });
+    let admin = Admin::new(up.text("/graphql"), up.text("/token"));
+    let mine = json!({ "edit": "putResource", "path": "/mine" });
+    let input = json!({ "input": { "apiId": id["id"], "edits": [mine] } });
+    assert_eq!(admin.data(EDIT, input)["apiEdit"]["userErrors"], json!([]));
+    let (up, _taken) = start_with_the_backend_moved(up);
+    let admin = Admin::new(up.text("/graphql"), up.text("/token"));
+    let kept = admin.data(QUERY, id.clone());
+    assert!(kept["api"]["document"]["resources"]["/mine"].is_object(), "{kept}");
+    assert_eq!(kept["api"]["stages"][0]["undeployedChanges"], true);
+
+    let upstream = json!({ "edit": "setUpstream", "upstream": { "url": "https://mine.example" } });
+    let input = json!({ "input": { "apiId": id["id"], "edits": [upstream] } });
+    assert_eq!(admin.data(EDIT, input)["apiEdit"]["userErrors"], json!([]));
+    let (up, _taken) = start_with_the_backend_moved(up);
+    let kept = Admin::new(up.text("/graphql"), up.text("/token")).data(QUERY, id);
+    assert_eq!(kept["api"]["document"]["upstream"]["url"], "https://mine.example");
+}
+
+#[test]
+fn the_printed_import_works_as_pasted_wherever_the_executable_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let executable = directory.path().join("a place/tollgate");
+    fs::create_dir(executable.parent().unwrap()).unwrap();
+    fs::copy(TOLLGATE, &executable).unwrap();
+    let document = testkit::repository().join("services/apidef/tests/fixtures/redocly-museum.yaml");
+    fs::copy(document, directory.path().join("openapi.yaml")).unwrap();
+    let mut command = Command::new(&executable);
+    command.arg("up").args(["--gateway-port", "0", "--console-port", "0", "--portal-port", "0"]);
+    command.arg("--data-dir").arg(directory.path().join("data"));
+    let mut up = Process::spawn("tollgate-up-text", &command).unwrap();
+    up.wait_ready(|process| process.stdout().contains("Stop with ctrl-c")).unwrap();
+    let words = up.stdout();
+    let line = words.lines().find(|line| line.contains("api import")).unwrap();
+    let pasted = Command::new("sh").args(["-c", line]).current_dir(directory.path()).output().unwrap();
+    assert!(pasted.status.success(), "{line}: {}", String::from_utf8_lossy(&pasted.stderr));
+}
+
+#[test]
+fn nobody_else_can_look_into_the_data_directory() {
+    let mode = |path: std::path::PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let up = Installation::up(&[]).unwrap();
+    assert_eq!(mode(up.data_dir()), 0o700);
+
+    // One that was made by other means is used as it is, with what is ours in it made private.
+    let directory = up.stop().unwrap();
+    let data = directory.path().join("data");
+    for name in ["", "tenants.db", "secrets.json", "mail", "gateway"] {
+        let path = data.join(name);
+        let open = if path.is_dir() { 0o755 } else { 0o644 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+    }
+    let up = Installation::up_in(directory, &[]).unwrap();
+    assert_eq!(mode(up.data_dir()), 0o755);
+    for entry in fs::read_dir(up.data_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(path.clone()) & 0o077, 0, "{}", path.display());
     }
 }
