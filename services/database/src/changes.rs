@@ -67,7 +67,8 @@ impl Feed {
         self.published.notify_waiters();
     }
 
-    /// Changes after `follow.applied`, waiting for one when there is none. Notes how far the follower has come.
+    /// Changes after `follow.applied`, waiting for one when there is none. Notes how far the follower has come. A stored
+    /// state that cannot be read is the fault of its change alone.
     pub async fn follow<T: DeserializeOwned>(&self, follow: &Follow) -> Result<Changes<T>> {
         self.report(follow).await?;
         let wait = Duration::from_millis(follow.wait_ms.into()).min(MAX_WAIT);
@@ -135,8 +136,8 @@ impl Feed {
             let key: String = row.try_get("", "change_key").map_err(store)?;
             let revision: i64 = row.try_get("", "revision").map_err(store)?;
             let state: Option<String> = row.try_get("", "state").map_err(store)?;
-            let state = state.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
-            changes.push(Change { revision: u64::try_from(revision).map_err(Error::internal)?, key, state });
+            let revision = u64::try_from(revision).map_err(Error::internal)?;
+            changes.push(Change::read(revision, key, state.as_deref()));
         }
         let revision = changes.last().map_or(revision, |change| change.revision);
         Ok(Changes { changes, revision, more })

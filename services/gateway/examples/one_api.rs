@@ -97,17 +97,15 @@ fn owners(upstream: &str, keys: usize, clock: &Clock) -> Result<Owners> {
         })
     };
     let entries = std::iter::once(usage_plan).chain((0..keys).map(key));
-    let access = entries.enumerate().map(|(at, state)| Change {
-        revision: at as u64 + 1,
-        key: format!("entry/{at}"),
-        state: Some(state),
-    });
+    let access = entries
+        .enumerate()
+        .map(|(at, state)| Change::new(at as u64 + 1, format!("entry/{at}"), Some(state)));
     Ok(Owners { stage, access: access.collect() })
 }
 
 async fn stages(owners: Arc<Owners>, _: Ctx, call: FollowStages) -> common::Result<Changes<StageEntry>> {
     let key = format!("stage/{API}/dev");
-    let change = Change { revision: 1, key, state: Some(owners.stage.clone()) };
+    let change = Change::new(1, key, Some(owners.stage.clone()));
     Ok(after(&call.follow, std::slice::from_ref(&change)).await)
 }
 

@@ -97,6 +97,12 @@ impl Follower {
         match self.client.call(&ctx, call).await {
             Ok(changes) => {
                 *pause = FIRST_PAUSE;
+                for change in &changes.changes {
+                    if let Some(fault) = &change.fault {
+                        tracing::error!(key = change.key, fault, "state cannot be read: the object is denied");
+                        owner.unreadable();
+                    }
+                }
                 Some(changes)
             }
             Err(error) => {

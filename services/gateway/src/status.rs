@@ -21,6 +21,8 @@ pub(crate) struct Owner {
     /// Milliseconds, since the process began, at which it last answered.
     heard_ms: AtomicU64,
     fault: Mutex<Option<String>>,
+    /// Changes whose state could not be read.
+    unreadable: AtomicU64,
 }
 
 /// Shared by the workers, the followers and whoever asks.
@@ -42,7 +44,18 @@ pub(crate) struct Status {
 
 impl Owner {
     fn new(name: &'static str) -> Self {
-        Self { name, known: AtomicBool::new(false), heard_ms: AtomicU64::new(0), fault: Mutex::new(None) }
+        Self {
+            name,
+            known: AtomicBool::new(false),
+            heard_ms: AtomicU64::new(0),
+            fault: Mutex::new(None),
+            unreadable: AtomicU64::new(0),
+        }
+    }
+
+    /// A change of this owner has a state that cannot be read.
+    pub(crate) fn unreadable(&self) {
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The state of this owner was read from disk.
@@ -199,6 +212,12 @@ impl Status {
             metrics::header(&mut out, name, "counter", help);
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{name} {}", counter.load(Ordering::Relaxed));
+        }
+        let name = "tollgate_gateway_unreadable_changes_total";
+        metrics::header(&mut out, name, "counter", "Changes denied because their state cannot be read.");
+        for owner in [&self.apis, &self.metering] {
+            let count = owner.unreadable.load(Ordering::Relaxed);
+            let _ = writeln!(out, "{name}{{owner=\"{}\"}} {count}", owner.name);
         }
         let gauges = [
             ("tollgate_gateway_stages", "Stages served.", stages as u64),

@@ -103,33 +103,51 @@ pub(crate) async fn follow(state: Arc<State>, _: Ctx, input: FollowStages) -> Re
     let tx = state.database.system_read("gateways serve every tenant").await?;
     let (mut entries, mut bytes) = (Vec::with_capacity(found.changes.len()), 0);
     for change in found.changes {
-        let (entry, size) = match change.state {
-            None => (None, 0),
-            Some(stage) => entry(&state, &tx, stage).await?,
-        };
+        let (change, size) = filled(&state, &tx, change).await?;
         if bytes + size > MAX_ANSWER && !entries.is_empty() {
             let revision = entries.last().map_or(input.follow.applied, |last: &Change<_>| last.revision);
             return Ok(Changes { changes: entries, revision, more: true });
         }
         bytes += size;
-        entries.push(Change { revision: change.revision, key: change.key, state: entry });
+        entries.push(change);
     }
     Ok(Changes { changes: entries, revision: found.revision, more: found.more })
 }
 
-/// The stage as gateways need it, and the bytes of its document. Nothing when its API was deleted since it was published:
-/// the change that says so follows.
-async fn entry(state: &State, tx: &SystemTx, stage: PublishedStage) -> Result<(Option<StageEntry>, usize)> {
-    let Some(text) = store::deployments::document(tx, stage.deployment).await? else { return Ok((None, 0)) };
+/// The change with the stage as gateways need it, and the bytes of its document. Without a state when its API was deleted
+/// since it was published: the change that says so follows. What cannot be read of one stage is its own fault: gateways
+/// must learn of the others.
+async fn filled(
+    state: &State,
+    tx: &SystemTx,
+    change: Change<PublishedStage>,
+) -> Result<(Change<StageEntry>, usize)> {
+    let Change { revision, key, state: stage, fault } = change;
+    if let Some(fault) = fault {
+        return Ok((Change::unreadable(revision, key, fault), 0));
+    }
+    let Some(stage) = stage else { return Ok((Change::new(revision, key, None), 0)) };
+    let Some(text) = store::deployments::document(tx, stage.deployment).await? else {
+        return Ok((Change::new(revision, key, None), 0));
+    };
     let size = text.len();
-    let entry = StageEntry {
+    match entry(state, stage, text).await {
+        Ok(entry) => Ok((Change::new(revision, key, Some(entry)), size)),
+        Err(error) => {
+            tracing::error!(key, cause = error.cause, "stage cannot be read");
+            Ok((Change::unreadable(revision, key, "its owner cannot read it".to_owned()), 0))
+        }
+    }
+}
+
+async fn entry(state: &State, stage: PublishedStage, document: String) -> Result<StageEntry> {
+    Ok(StageEntry {
         secret_headers: open(&state.vault, stage.api, stage.secret_headers_sealed.as_deref())?,
-        document: Arc::new(parse(text).await?),
+        document: Arc::new(parse(document).await?),
         tenant: stage.tenant,
         api: stage.api,
         stage: stage.stage,
         deployment: stage.deployment,
         settings: stage.settings,
-    };
-    Ok((Some(entry), size))
+    })
 }

@@ -1,7 +1,7 @@
 //! Reading and editing documents.
 
 use apidef::Edit;
-use apidef::model::{ApiTexts, Verb};
+use apidef::model::{ApiTexts, Method, Verb};
 use common::id::ApiId;
 use common::{Code, PageArgs};
 use contracts::apis::{DeleteApi, EditApi, FindApis, GetApi, ImportApi, ListApis, SecretHeader};
@@ -17,6 +17,7 @@ on_both_stores!(
     an_edit_of_an_older_revision_is_a_conflict,
     edits_at_the_same_moment_lose_nothing,
     a_refused_edit_changes_nothing,
+    a_document_deeper_than_any_reader_is_not_stored,
     new_secrets_reach_gateways_at_once_and_no_table,
     another_tenants_api_does_not_exist,
     apis_are_listed_newest_first_in_pages,
@@ -75,6 +76,21 @@ async fn edits_at_the_same_moment_lose_nothing(store: Store) {
     let read = role.call(&ctx, GetApi { id }).await.unwrap();
     assert_eq!(read.summary.revision, 7);
     assert!((0..6).all(|number| read.document.resources.contains_key(&format!("/r{number}"))));
+}
+
+async fn a_document_deeper_than_any_reader_is_not_stored(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let id = role.import(&ctx).await.api.id;
+    let put = |levels: usize| {
+        let deep = (0..levels).fold(serde_json::json!({}), |inner, _| serde_json::json!([inner]));
+        let method = Method { parameters: vec![deep], ..Method::default() };
+        edit(id, vec![Edit::PutMethod { path: "/pets".into(), verb: Verb::Post, method: Box::new(method) }])
+    };
+    let refused = role.call(&ctx, put(110)).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason.as_ref()), (Code::Invalid, "document_too_deep"));
+    assert_eq!(role.call(&ctx, GetApi { id }).await.unwrap().summary.revision, 1);
+    role.call(&ctx, put(80)).await.unwrap();
 }
 
 async fn a_refused_edit_changes_nothing(store: Store) {

@@ -6,13 +6,16 @@ use common::id::{ApiId, DeploymentId};
 use common::{Code, PageArgs};
 use contracts::Ctx;
 use contracts::apis::{
-    DeployApi, EditApi, GetApi, ListDeployments, SetStageDeployment, StageSettings, UpdateStage,
+    DeployApi, EditApi, GetApi, ImportApi, ListDeployments, SecretHeader, SetStageDeployment, StageSettings,
+    UpdateStage,
 };
 use contracts::metering::Throttle;
 use contracts::stream::Liveness;
+use database::Tx;
+use sea_orm::{ConnectionTrait, Statement};
 use testkit::{Store, on_both_stores};
 
-use crate::role::Role;
+use crate::role::{Role, pets};
 
 on_both_stores!(
     a_deployment_stays_as_it_was_made_and_can_be_returned_to,
@@ -21,6 +24,7 @@ on_both_stores!(
     a_repeated_deploy_makes_one_deployment,
     a_change_is_live_when_the_gateways_have_it,
     what_is_missing_is_named,
+    a_stage_that_cannot_be_read_hides_no_other,
 );
 
 async fn rename(role: &Role, ctx: &Ctx, id: ApiId, name: &str) {
@@ -163,4 +167,34 @@ async fn what_is_missing_is_named(store: Store) {
     let settings = StageSettings::default();
     let update = UpdateStage { id, stage: "v1".into(), settings };
     assert_eq!(role.call(&stranger, update).await.unwrap_err().code, Code::NotFound);
+}
+
+async fn a_stage_that_cannot_be_read_hides_no_other(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let secret = SecretHeader { name: "x-secret".into(), value: "v".into() };
+    let spoiled = [
+        ("UPDATE deployments SET document = '{' WHERE api_id = $1", Vec::new()),
+        ("UPDATE changes SET state = '{}' WHERE change_key LIKE 'stage/' || $1 || '/%'", Vec::new()),
+        (
+            "UPDATE changes SET state = replace(state, '\"secret_headers_sealed\":\"', '\"secret_headers_sealed\":\"x') \
+             WHERE change_key LIKE 'stage/' || $1 || '/%'",
+            vec![secret],
+        ),
+    ];
+    for (sql, secret_headers) in spoiled {
+        let import = ImportApi { secret_headers, ..pets() };
+        let id = role.call(&ctx, import).await.unwrap().api.id;
+        let tx = role.store.database.tenant(&ctx).await.unwrap();
+        let values = [id.to_string().into()];
+        let statement = Statement::from_sql_and_values(tx.conn().get_database_backend(), sql, values);
+        assert_eq!(tx.conn().execute_raw(statement).await.unwrap().rows_affected(), 1, "{sql}");
+        tx.commit().await.unwrap();
+    }
+    let sound = role.import(&ctx).await.api.id;
+    let served = role.follow(role.gateway(), 0).await.changes;
+    let faults: Vec<_> = served.iter().map(|change| change.fault.is_some()).collect();
+    assert_eq!(faults, [true, true, true, false]);
+    assert!(served[..3].iter().all(|change| change.state.is_none()));
+    assert_eq!(served[3].state.as_ref().unwrap().api, sound);
 }

@@ -83,11 +83,8 @@ impl Store {
                 continue;
             }
             let entry: StageEntry = serde_json::from_slice(&file::read(&path)?)?;
-            changes.push(Change {
-                revision,
-                key: format!("stage/{}/{}", entry.api, entry.stage),
-                state: Some(entry),
-            });
+            let key = format!("stage/{}/{}", entry.api, entry.stage);
+            changes.push(Change::new(revision, key, Some(entry)));
         }
         writer.apply_stages(changes, revision);
         Ok(())

@@ -3,7 +3,7 @@
 use contracts::apis::StageSettings;
 use testkit::Upstream;
 
-use crate::gateway::{TestGateway, answers, config, keyed_api};
+use crate::gateway::{TestGateway, answers, config, keyed_api, stage};
 
 const VALUE: &str = "0123456789abcdefghijABCDEFGHIJ";
 
@@ -83,4 +83,19 @@ fn an_end_that_leaves_leases_unstated_is_not_told() {
     gateway.owners.settle_nothing();
     gateway.stop();
     assert!(gateway.owners.stops().is_empty());
+}
+
+#[test]
+fn a_stage_that_cannot_be_read_is_denied_and_counted_and_the_others_go_on() {
+    let upstream = upstream();
+    let gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    gateway.sell(VALUE, |_| {});
+    gateway.owners.spoil_stage(gateway.api, "dev");
+    let document = keyed_api(&upstream.url());
+    gateway.owners.put_stage(stage(gateway.tenant, gateway.api, "other", document, StageSettings::default()));
+    gateway.settle();
+    assert_eq!(gateway.call_with(VALUE, "/a").status(), 403);
+    let other = format!("GET /_api/{}/other/a HTTP/1.1\r\nHost: x\r\nx-api-key: {VALUE}\r\n\r\n", gateway.api);
+    assert_eq!(gateway.send(other).header("x-tollgate-reason"), Some("plan_lacks_route"));
+    assert_eq!(gateway.metric("tollgate_gateway_unreadable_changes_total{owner=\"apis\"}"), 1);
 }

@@ -57,6 +57,25 @@ pub(crate) fn config(data_dir: &TempDir) -> Config {
     config
 }
 
+/// A stage of an API.
+pub(crate) fn stage(
+    tenant: TenantId,
+    api: ApiId,
+    name: &str,
+    document: Api,
+    settings: StageSettings,
+) -> StageEntry {
+    StageEntry {
+        tenant,
+        api,
+        stage: name.to_owned(),
+        deployment: DeploymentId::new(chrono::DateTime::UNIX_EPOCH),
+        document: Arc::new(document),
+        settings,
+        secret_headers: vec![SecretHeader { name: "x-origin-secret".into(), value: "s3cret".into() }],
+    }
+}
+
 impl TestGateway {
     /// In front of `upstream`, an address as `http://127.0.0.1:PORT`.
     pub(crate) fn before(upstream: &str) -> Self {
@@ -72,15 +91,7 @@ impl TestGateway {
         let data_dir = tempfile::tempdir().expect("a directory");
         let owners = Owners::new();
         let (api, tenant) = (ApiId::random(), TenantId::new(chrono::DateTime::UNIX_EPOCH));
-        owners.put_stage(StageEntry {
-            tenant,
-            api,
-            stage: "dev".to_owned(),
-            deployment: DeploymentId::new(chrono::DateTime::UNIX_EPOCH),
-            document: Arc::new(document),
-            settings,
-            secret_headers: vec![SecretHeader { name: "x-origin-secret".into(), value: "s3cret".into() }],
-        });
+        owners.put_stage(stage(tenant, api, "dev", document, settings));
         let mut config = config(&data_dir);
         adjust(&mut config);
         let mut gateway = Self { owners, api, tenant, data_dir, handle: None, runtime };

@@ -72,10 +72,15 @@ impl<T> Default for Stream<T> {
 
 impl<T: Clone> Stream<T> {
     fn push(&self, key: String, state: Option<T>) {
+        self.publish(|revision| Change::new(revision, key, state));
+    }
+
+    fn publish(&self, change: impl FnOnce(u64) -> Change<T>) {
         let mut changes = self.changes.lock();
         let revision = *self.revision.borrow() + 1;
-        changes.retain(|change| change.key != key);
-        changes.push(Change { revision, key, state });
+        let change = change(revision);
+        changes.retain(|older| older.key != change.key);
+        changes.push(change);
         drop(changes);
         self.revision.send_replace(revision);
     }
@@ -126,6 +131,12 @@ impl Owners {
 
     pub(crate) fn remove_stage(&self, api: ApiId, stage: &str) {
         self.stages.push(format!("stage/{api}/{stage}"), None);
+    }
+
+    /// Publishes a state of the stage that nobody can read.
+    pub(crate) fn spoil_stage(&self, api: ApiId, stage: &str) {
+        let key = format!("stage/{api}/{stage}");
+        self.stages.publish(|revision| Change::unreadable(revision, key, "a test says so".to_owned()));
     }
 
     pub(crate) fn put_key(&self, entry: KeyEntry) {
