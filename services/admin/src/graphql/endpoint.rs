@@ -19,6 +19,10 @@ use crate::auth::{self, Authenticated};
 
 /// Largest body: an OpenAPI document of 6 MB as a JSON text.
 const MAX_BODY: usize = 8 << 20;
+/// Most bytes of the text of an operation; documents travel in variables.
+const MAX_QUERY: usize = 256 << 10;
+/// Largest body of a caller without credentials, who can do no more than read the schema.
+const MAX_ANONYMOUS_BODY: usize = 32 << 10;
 
 /// Answers one operation. Refusals before the operation runs have the status of their kind; an operation that ran
 /// answers 200, with its errors in the body.
@@ -30,7 +34,12 @@ pub(crate) async fn answer(
     let ctx = state.request_ctx(&request);
     let outcome = async {
         let authenticated = auth::authenticate(&state, &ctx, &request).await?;
-        let operation = read_json(&request, body, MAX_BODY).await?;
+        let limit = if authenticated.identity.is_some() { MAX_BODY } else { MAX_ANONYMOUS_BODY };
+        let operation: Request = read_json(&request, body, limit).await?;
+        if operation.query.len() > MAX_QUERY {
+            let message = format!("the query has more than {} KB: send texts as variables", MAX_QUERY >> 10);
+            return Err(Error::new(Code::PayloadTooLarge, "query_too_large", message));
+        }
         Ok((operation, authenticated))
     };
     match outcome.await {
