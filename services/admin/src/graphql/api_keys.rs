@@ -9,7 +9,8 @@ use contracts::metering::{
 };
 
 use super::call::{call, id, ids, optional_id, page};
-use super::connection::{Connection, page_cost};
+use super::connection::Connection;
+use super::cost;
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
 use super::scalar::{ChangeStatus, Long};
@@ -47,7 +48,7 @@ pub(crate) struct ApiKey {
 #[ComplexObject]
 impl ApiKey {
     /// The usage plans it may use.
-    #[graphql(complexity = "10 * child_complexity")]
+    #[graphql(complexity = "cost::list(10, child_complexity)")]
     async fn usage_plans(&self, ctx: &Context<'_>) -> Result<Vec<UsagePlan>> {
         let references = references(ctx)?;
         let plans = self.usage_plan_ids.iter().map(|id| references.usage_plan(id));
@@ -63,7 +64,7 @@ impl ApiKey {
     }
 
     /// How much of its quotas is used in the current periods, per usage plan with a quota.
-    #[graphql(complexity = "10 * child_complexity")]
+    #[graphql(complexity = "cost::list(10, child_complexity) + cost::CALL")]
     async fn quota_status(&self, ctx: &Context<'_>) -> Result<Vec<QuotaStatus>> {
         quota_status(ctx, &self.id).await
     }
@@ -241,7 +242,7 @@ pub(crate) struct ApiKeyQuery;
 #[Object]
 impl ApiKeyQuery {
     /// The organization's keys, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn api_keys(
         &self,
         ctx: &Context<'_>,
@@ -264,7 +265,7 @@ impl ApiKeyQuery {
     }
 
     /// How much of a key's quotas is used in the current periods, per usage plan with a quota.
-    #[graphql(complexity = "10 * child_complexity")]
+    #[graphql(complexity = "cost::list(10, child_complexity) + cost::CALL")]
     async fn quota_status(&self, ctx: &Context<'_>, key: ID) -> Result<Vec<QuotaStatus>> {
         quota_status(ctx, &key).await
     }

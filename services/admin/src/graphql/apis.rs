@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use contracts::apis::{self, GetApi, ListApis, ListDeployments};
 
 use super::call::{call, id, page};
-use super::connection::{Connection, page_cost};
+use super::connection::Connection;
+use super::cost;
+use super::references::references;
 use super::scalar::{Long, Throttle};
 
 /// An API.
@@ -23,6 +25,7 @@ pub(crate) struct Api {
     /// Grows with every edit of the document.
     revision: Long,
     /// Its stages, by name.
+    #[graphql(complexity = "cost::list(10, child_complexity)")]
     stages: Vec<Stage>,
     /// When it was made.
     created_at: DateTime<Utc>,
@@ -36,7 +39,7 @@ pub(crate) struct Api {
 #[ComplexObject]
 impl Api {
     /// The document as it is now, deployed or not.
-    #[graphql(complexity = 10)]
+    #[graphql(complexity = "cost::HEAVY")]
     async fn document(&self, ctx: &Context<'_>) -> Result<Json<serde_json::Value>> {
         let document = match &self.known_document {
             Some(document) => Arc::clone(document),
@@ -46,7 +49,7 @@ impl Api {
     }
 
     /// Its deployments, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn deployments(
         &self,
         ctx: &Context<'_>,
@@ -116,6 +119,7 @@ pub(crate) struct StageSettings {
     /// Throttle of the whole stage, all keys together.
     throttle: Option<Throttle>,
     /// Stage variables, by name.
+    #[graphql(complexity = "cost::list(100, child_complexity)")]
     variables: Vec<StageVariable>,
 }
 
@@ -179,7 +183,7 @@ pub(crate) struct ApiQuery;
 #[Object]
 impl ApiQuery {
     /// The organization's APIs, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn apis(
         &self,
         ctx: &Context<'_>,
@@ -192,11 +196,16 @@ impl ApiQuery {
 
     /// One API.
     async fn api(&self, ctx: &Context<'_>, #[graphql(name = "id")] api: ID) -> Result<Option<Api>> {
-        Ok(Some(call(ctx, GetApi { id: id("id", &api)? }).await?.into()))
+        // A document has up to 16 MB: it is read only for those who ask for it.
+        if ctx.look_ahead().field("document").exists() {
+            return Ok(Some(call(ctx, GetApi { id: id("id", &api)? }).await?.into()));
+        }
+        let found = references(ctx)?.api(&api).await?;
+        Ok(Some(found.ok_or_else(|| common::Error::not_found("api"))?))
     }
 
     /// An API's deployments, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn deployments(
         &self,
         ctx: &Context<'_>,

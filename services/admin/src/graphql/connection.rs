@@ -36,9 +36,3 @@ impl<C, T: OutputType + From<C>> From<Page<C>> for Connection<T> {
         Self { nodes: items, page_info: PageInfo { has_next_page: next.is_some(), end_cursor: next } }
     }
 }
-
-/// What a page costs against the limit of a request.
-pub(crate) fn page_cost(first: Option<u32>, node: usize) -> usize {
-    let items = first.unwrap_or(common::PageArgs::DEFAULT).min(common::PageArgs::MAX);
-    node.saturating_mul(usize::try_from(items).unwrap_or(usize::MAX)).saturating_add(1)
-}

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use contracts::portal::{self, CreateApp, CreateDeveloper, GetApp, ListApps, ListDevelopers};
 
 use super::call::{call, id, optional_id, page};
-use super::connection::{Connection, page_cost};
+use super::connection::Connection;
+use super::cost;
 use super::refusal::{Refusal, refusable, settle};
 
 /// A person who consumes APIs.
@@ -102,7 +103,7 @@ pub(crate) struct DeveloperQuery;
 #[Object]
 impl DeveloperQuery {
     /// The organization's app developers, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn developers(
         &self,
         ctx: &Context<'_>,
@@ -113,7 +114,7 @@ impl DeveloperQuery {
     }
 
     /// Apps, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn apps(
         &self,
         ctx: &Context<'_>,

@@ -8,6 +8,7 @@ mod api_keys;
 mod apis;
 mod call;
 mod connection;
+mod cost;
 mod developers;
 pub(crate) mod endpoint;
 mod leaves;
@@ -21,9 +22,6 @@ mod scalar;
 mod subscriptions;
 mod usage;
 mod usage_plans;
-
-/// Most that one request may cost; a page costs its size times what each item costs.
-const MAX_COMPLEXITY: usize = 10_000;
 
 /// Everything that can be read.
 #[derive(Default, MergedObject)]
@@ -58,7 +56,7 @@ pub(crate) type AdminSchema = Schema<Query, Mutation, EmptySubscription>;
 /// Makes the schema.
 pub(crate) fn schema() -> AdminSchema {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .limit_complexity(MAX_COMPLEXITY)
+        .limit_complexity(cost::MAX)
         .limit_recursive_depth(limits::MAX_NESTING)
         .finish()
 }

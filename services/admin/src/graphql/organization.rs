@@ -8,6 +8,7 @@ use contracts::tenants::{self, CreateAccessKey, CreateToken, GetTenant, ListToke
 use contracts::{Permission, Principal};
 
 use super::call::{call, caller, id};
+use super::cost;
 use super::refusal::{Refusal, refusable, settle};
 
 /// An organization that publishes APIs.
@@ -203,7 +204,7 @@ impl OrganizationQuery {
     }
 
     /// The organization's bearer tokens, newest first.
-    #[graphql(complexity = "25 * child_complexity")]
+    #[graphql(complexity = "cost::list(500, child_complexity)")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<Token>> {
         Ok(call(ctx, ListTokens {}).await?.into_iter().map(Token::from).collect())
     }

@@ -8,7 +8,8 @@ use contracts::metering::{CreateUsagePlan, DeleteUsagePlan, SavedUsagePlan};
 
 use super::apis::Api;
 use super::call::{call, call_step, id, ids, page, require};
-use super::connection::{Connection, page_cost};
+use super::connection::Connection;
+use super::cost;
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
 use super::scalar::{ChangeStatus, Long, ThrottleInput};
@@ -29,6 +30,7 @@ pub(crate) struct Product {
     /// Whether the portal shows it.
     published: bool,
     /// Its plans, cheapest first.
+    #[graphql(complexity = "cost::list(50, child_complexity)")]
     plans: Vec<Plan>,
     /// When it was made.
     created_at: DateTime<Utc>,
@@ -37,7 +39,7 @@ pub(crate) struct Product {
 #[ComplexObject]
 impl Product {
     /// The APIs it contains.
-    #[graphql(complexity = "5 * child_complexity")]
+    #[graphql(complexity = "cost::list(100, child_complexity)")]
     async fn apis(&self, ctx: &Context<'_>) -> Result<Vec<Api>> {
         let references = references(ctx)?;
         let apis = self.api_ids.iter().map(|id| references.api(id));
@@ -279,7 +281,7 @@ pub(crate) struct ProductQuery;
 #[Object]
 impl ProductQuery {
     /// The organization's products, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn products(
         &self,
         ctx: &Context<'_>,

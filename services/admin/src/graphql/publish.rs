@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::apis::{Api, Deployment, Stage};
 use super::call::{call, caller, id, optional_id, require};
+use super::cost;
 use super::refusal::{Refusal, refusable, settle};
 use super::scalar::{ChangeStatus, Long, ThrottleInput};
 
@@ -99,6 +100,7 @@ pub(crate) struct ApiImportPayload {
     /// The deployment made; absent without a stage.
     deployment: Option<Deployment>,
     /// What was not carried over as it is.
+    #[graphql(complexity = "cost::flat(child_complexity)")]
     warning_details: Vec<ImportWarning>,
     /// Whether it answers on every gateway already.
     status: Option<ChangeStatus>,
@@ -291,6 +293,7 @@ pub(crate) struct PublishMutation;
 impl PublishMutation {
     /// Makes an API of an OpenAPI document and deploys it; it can be called when the status is `LIVE`. A broken
     /// document changes nothing.
+    #[graphql(complexity = "cost::heavy(child_complexity)")]
     async fn api_import(&self, ctx: &Context<'_>, input: ApiImportInput) -> Result<ApiImportPayload> {
         settle(async {
             let stage = input.stage.clone();
@@ -301,6 +304,7 @@ impl PublishMutation {
     }
 
     /// Changes an API's document: upstream, methods, integrations. Stages serve it after the next deployment.
+    #[graphql(complexity = "cost::heavy(child_complexity)")]
     async fn api_edit(&self, ctx: &Context<'_>, input: ApiEditInput) -> Result<ApiEditPayload> {
         settle(async {
             let edited = call(ctx, input.read()?).await?;
@@ -310,6 +314,7 @@ impl PublishMutation {
     }
 
     /// Makes a deployment of the document as it is and points a stage at it.
+    #[graphql(complexity = "cost::heavy(child_complexity)")]
     async fn api_deploy(&self, ctx: &Context<'_>, input: ApiDeployInput) -> Result<StagePayload> {
         settle(async {
             let request = DeployApi {

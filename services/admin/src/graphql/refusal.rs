@@ -5,6 +5,8 @@ use common::id::RequestId;
 use common::{Code, Error, Result};
 use serde::Serialize;
 
+use super::cost;
+
 /// What is wrong with one field of the input, or with the whole of it.
 #[derive(Debug, Clone, PartialEq, SimpleObject, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,6 +33,7 @@ impl Refusal {
     }
 
     /// Why nothing was changed. Empty on success. The same entries as `userErrors`.
+    #[graphql(complexity = "cost::flat(child_complexity)")]
     async fn errors(&self) -> &[UserError] {
         &self.0
     }

@@ -12,7 +12,8 @@ use contracts::{Call, Role};
 
 use super::api_keys::ApiKey;
 use super::call::{call, call_step, caller, id, optional_id, page, require};
-use super::connection::{Connection, page_cost};
+use super::connection::Connection;
+use super::cost;
 use super::developers::App;
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
@@ -213,7 +214,7 @@ pub(crate) struct SubscriptionQuery;
 #[Object]
 impl SubscriptionQuery {
     /// Subscriptions, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn subscriptions(
         &self,
         ctx: &Context<'_>,

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::api_keys::ApiKey;
 use super::apis::Api;
 use super::call::{call, optional_id, page};
-use super::connection::{Connection, page_cost};
+use super::connection::Connection;
+use super::cost;
 use super::references::references;
 use super::scalar::Long;
 
@@ -107,6 +108,7 @@ impl UsageFilter {
 #[derive(SimpleObject)]
 pub(crate) struct Usage {
     /// Rows with calls in them, by time, then group.
+    #[graphql(complexity = "cost::flat(child_complexity)")]
     rows: Vec<UsageRow>,
     /// Everything up to here is counted, from every gateway.
     as_of: DateTime<Utc>,
@@ -273,7 +275,7 @@ pub(crate) struct UsageQuery;
 #[Object]
 impl UsageQuery {
     /// Sums over the calls of `[from, to)`, widened to whole minutes: at most 400 days and 20,000 rows.
-    #[graphql(complexity = "50 + child_complexity")]
+    #[graphql(complexity = "cost::heavy(child_complexity)")]
     async fn usage(
         &self,
         ctx: &Context<'_>,
@@ -295,7 +297,7 @@ impl UsageQuery {
 
     /// Single calls, newest first.
     #[expect(clippy::too_many_arguments, reason = "each is a filter of its own in the schema")]
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn request_log(
         &self,
         ctx: &Context<'_>,

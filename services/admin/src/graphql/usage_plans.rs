@@ -11,7 +11,8 @@ use contracts::metering::{
 
 use super::apis::Api;
 use super::call::{call, id, page, require};
-use super::connection::{Connection, page_cost};
+use super::connection::Connection;
+use super::cost;
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
 use super::scalar::{ChangeStatus, Long, Throttle, ThrottleInput};
@@ -30,6 +31,7 @@ pub(crate) struct UsagePlan {
     /// Quota of each key.
     quota: Option<Quota>,
     /// The stages it opens.
+    #[graphql(complexity = "cost::list(100, child_complexity)")]
     stages: Vec<UsagePlanStage>,
     /// What happens to calls when quotas cannot be checked.
     degraded: DegradedMode,
@@ -100,6 +102,7 @@ pub(crate) struct UsagePlanStage {
     /// The stage's name.
     stage: String,
     /// Tighter throttles of single methods.
+    #[graphql(complexity = "cost::list(20, child_complexity)")]
     throttles: Vec<MethodThrottle>,
 }
 
@@ -311,7 +314,7 @@ pub(crate) struct UsagePlanQuery;
 #[Object]
 impl UsagePlanQuery {
     /// The organization's usage plans, newest first.
-    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost::page(first, child_complexity)")]
     async fn usage_plans(
         &self,
         ctx: &Context<'_>,

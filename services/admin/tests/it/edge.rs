@@ -104,6 +104,40 @@ async fn signing_out_without_a_session_is_no_error() {
 }
 
 #[actix_web::test]
+async fn without_credentials_a_body_of_32_kb_is_the_largest() {
+    let query = |size: usize| json!({ "query": format!("{{ viewer {{ id }} }} #{}", "x".repeat(size)) });
+    let (status, _, body) = send(TestRequest::post().uri("/graphql").set_json(query((32 << 10) - 100))).await;
+    assert_eq!((status, code(&body)), (StatusCode::OK, "unauthenticated"));
+    let (status, _, body) = send(TestRequest::post().uri("/graphql").set_json(query(32 << 10))).await;
+    assert_eq!((status, code(&body)), (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"));
+}
+
+#[actix_web::test]
+async fn lists_of_an_object_multiply_what_is_asked_of_their_items() {
+    let plans = |levels: usize| {
+        let open = "product { plans { id ".repeat(levels);
+        format!("{{ products(first: 1) {{ nodes {{ plans {{ {open} {} }} }} }} }}", "} }".repeat(levels))
+    };
+    assert_eq!(code(&run(&plans(1)).await), "unauthenticated");
+    assert_eq!(run(&plans(2)).await["errors"][0]["message"], "Query is too complex.");
+}
+
+#[actix_web::test]
+async fn a_handful_of_documents_or_sums_of_usage_fit_a_request() {
+    let aliased = |count: usize, field: &str| {
+        let fields: String = (0..count).map(|at| format!("a{at}: {field} ")).collect();
+        format!("{{ {fields} }}")
+    };
+    let usage =
+        r#"usage(from: "2026-11-01T00:00:00Z", to: "2026-12-01T00:00:00Z") { rows { requests } asOf }"#;
+    for field in [r#"api(id: "abcdefghij") { document }"#, usage] {
+        assert_eq!(code(&run(&aliased(4, field)).await), "unauthenticated", "{field}");
+        let refused = run(&aliased(7, field)).await;
+        assert_eq!(refused["errors"][0]["message"], "Query is too complex.", "{field}");
+    }
+}
+
+#[actix_web::test]
 async fn pages_are_priced_by_their_size() {
     let page = |first: u32| {
         format!(
