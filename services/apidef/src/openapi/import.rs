@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::node::{At, Kind, Node};
+use super::node::{At, Kind, Node, Place, told};
+use super::refs::MAX_COPIED;
 use super::{Import, ImportError, ImportOptions, Warning};
 use crate::MAX_RESOURCES;
 use crate::model::validate::check_base_url;
@@ -17,6 +18,13 @@ pub(super) enum Version {
     Swagger2,
     OpenApi3,
 }
+
+/// The most warnings listed.
+const MAX_WARNINGS: usize = 1_000;
+/// The most servers: each operation's are compared with them.
+pub(super) const MAX_SERVERS: usize = 100;
+/// The most bytes of a server's URL, and of the default of a variable in it.
+const MAX_URL: usize = 2_048;
 
 pub(super) struct Importer<'a> {
     pub(super) root: At<'a>,
@@ -31,13 +39,22 @@ pub(super) struct Importer<'a> {
     pub(super) inlining: Vec<String>,
     /// How deep the value being converted is.
     pub(super) depth: usize,
-    /// Values copied in place of references.
-    pub(super) inlined: usize,
+    /// Bytes that may still be read again because something refers to them.
+    pub(super) copies_left: usize,
+    /// Models made of schemas written in place, by the name they are made after.
+    pub(super) made: HashMap<String, Made>,
+}
+
+/// The models made under one name: the last number given, and the models' names by their schemas.
+#[derive(Default)]
+pub(super) struct Made {
+    pub(super) count: usize,
+    pub(super) by_schema: HashMap<String, String>,
 }
 
 impl<'a> Importer<'a> {
     pub(super) fn new(root: &'a Node, options: &'a ImportOptions) -> Result<Self, ImportError> {
-        let root = At { node: root, pointer: String::new() };
+        let root = At { node: root, place: Place::of(String::new()) };
         root.entries()?;
         let swagger = root.text_of("swagger")?;
         let openapi = root.text_of("openapi")?;
@@ -61,7 +78,8 @@ impl<'a> Importer<'a> {
             operation_names: HashSet::new(),
             inlining: Vec::new(),
             depth: 0,
-            inlined: 0,
+            copies_left: MAX_COPIED,
+            made: HashMap::new(),
         })
     }
 
@@ -87,10 +105,17 @@ impl<'a> Importer<'a> {
     }
 
     pub(super) fn warn(&mut self, at: &At<'_>, message: impl Into<String>) {
+        if self.warnings.len() > MAX_WARNINGS {
+            return;
+        }
+        if self.warnings.len() == MAX_WARNINGS {
+            let message = format!("there is more like this: the first {MAX_WARNINGS} are listed");
+            return self.warnings.push(Warning { pointer: String::new(), line: None, message });
+        }
         self.warnings.push(Warning {
-            pointer: at.pointer.clone(),
+            pointer: told(at.place.pointer()),
             line: Some(at.node.line),
-            message: message.into(),
+            message: told(message.into()),
         });
     }
 
@@ -135,17 +160,29 @@ impl<'a> Importer<'a> {
                 schemes.push("https".into());
             }
             schemes.sort_by_key(|scheme| scheme != "https");
+            schemes.dedup();
             let server =
                 |scheme: String| Server { url: format!("{scheme}://{host}{base}"), description: None };
             self.api.servers.extend(schemes.into_iter().map(server));
             return Ok(());
         }
-        for at in self.root.items_of("servers")? {
+        let servers = self.root.items_of("servers")?;
+        if servers.len() > MAX_SERVERS {
+            return Err(self.root.error(format!("at most {MAX_SERVERS} servers")));
+        }
+        for at in servers {
             let mut url = at.text_of("url")?.ok_or_else(|| at.error("a server has no url"))?;
+            let too_long = |at: &At<'_>| at.error(format!("longer than {MAX_URL} bytes"));
             for (name, variable) in at.entries_of("variables")? {
                 let default = variable.text_of("default")?;
                 let default = default.ok_or_else(|| variable.error("a server variable has no default"))?;
+                if url.len().max(default.len()) > MAX_URL {
+                    return Err(too_long(&variable));
+                }
                 url = url.replace(&format!("{{{name}}}"), &default);
+            }
+            if url.len() > MAX_URL {
+                return Err(too_long(&at));
             }
             if url.contains(['{', '}']) {
                 self.warn(&at, "a variable of the url is not declared");

@@ -1,5 +1,7 @@
 //! A document as a tree in which every value knows its line, whatever it was written in.
 
+use std::rc::Rc;
+
 use indexmap::IndexMap;
 use serde_json::{Number, Value};
 
@@ -8,6 +10,10 @@ use crate::model::validate::escape;
 
 /// The deepest nesting read.
 pub(super) const MAX_DEPTH: usize = 100;
+/// What a value counts for beside its texts, in bytes, when it is copied.
+const VALUE_BYTES: usize = 64;
+/// The most bytes of a pointer or a reason that is told.
+const MAX_TOLD: usize = 2_048;
 
 /// A value and where it begins, counted from 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +62,19 @@ impl Node {
         Some(node)
     }
 
+    /// What is left of so many bytes after a copy of the node; `None` when it does not fit.
+    pub(super) fn take_from(&self, left: usize) -> Option<usize> {
+        let left = left.checked_sub(VALUE_BYTES)?;
+        match &self.kind {
+            Kind::Text(text) => left.checked_sub(text.len()),
+            Kind::List(list) => list.iter().try_fold(left, |left, item| item.take_from(left)),
+            Kind::Map(map) => {
+                map.iter().try_fold(left, |left, (key, node)| node.take_from(left.checked_sub(key.len())?))
+            }
+            _ => Some(left),
+        }
+    }
+
     /// The value without its places.
     pub(super) fn to_value(&self) -> Value {
         match &self.kind {
@@ -82,18 +101,63 @@ impl Node {
     }
 }
 
-/// A node and its JSON pointer.
+/// Where a node is. Made into a JSON pointer only for who is told: many values share a long way.
+#[derive(Clone, Debug)]
+pub(super) struct Place<'a>(Rc<Step<'a>>);
+
+#[derive(Debug)]
+enum Step<'a> {
+    Pointer(String),
+    Key(Place<'a>, &'a str),
+    Index(Place<'a>, usize),
+}
+
+impl<'a> Place<'a> {
+    /// The place a JSON pointer leads to.
+    pub(super) fn of(pointer: String) -> Self {
+        Self(Rc::new(Step::Pointer(pointer)))
+    }
+
+    pub(super) fn key(&self, key: &'a str) -> Self {
+        Self(Rc::new(Step::Key(self.clone(), key)))
+    }
+
+    pub(super) fn index(&self, index: usize) -> Self {
+        Self(Rc::new(Step::Index(self.clone(), index)))
+    }
+
+    /// As a JSON pointer.
+    pub(super) fn pointer(&self) -> String {
+        match &*self.0 {
+            Step::Pointer(pointer) => pointer.clone(),
+            Step::Key(parent, key) => parent.pointer() + "/" + &escape(key),
+            Step::Index(parent, index) => format!("{}/{index}", parent.pointer()),
+        }
+    }
+}
+
+/// What is told of a long text.
+pub(super) fn told(mut text: String) -> String {
+    if text.len() > MAX_TOLD {
+        text.truncate(text.floor_char_boundary(MAX_TOLD));
+        text.push('…');
+    }
+    text
+}
+
+/// A node and its place.
 #[derive(Clone, Debug)]
 pub(super) struct At<'a> {
     pub(super) node: &'a Node,
-    pub(super) pointer: String,
+    pub(super) place: Place<'a>,
 }
 
 impl<'a> At<'a> {
     pub(super) fn get(&self, key: &str) -> Option<Self> {
+        let Kind::Map(map) = &self.node.kind else { return None };
+        let (key, node) = map.get_key_value(key)?;
         // An explicit null says the same as nothing.
-        let node = self.node.get(key).filter(|node| node.kind != Kind::Null)?;
-        Some(Self { node, pointer: format!("{}/{}", self.pointer, escape(key)) })
+        (node.kind != Kind::Null).then(|| Self { node, place: self.place.key(key) })
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -103,9 +167,8 @@ impl<'a> At<'a> {
     /// The entries of an object.
     pub(super) fn entries(&self) -> Result<Vec<(&'a str, Self)>, ImportError> {
         let Kind::Map(map) = &self.node.kind else { return Err(self.unexpected("an object")) };
-        let entry = |(key, node): (&'a String, &'a Node)| {
-            (key.as_str(), Self { node, pointer: format!("{}/{}", self.pointer, escape(key)) })
-        };
+        let entry =
+            |(key, node): (&'a String, &'a Node)| (key.as_str(), Self { node, place: self.place.key(key) });
         Ok(map.iter().map(entry).collect())
     }
 
@@ -118,7 +181,7 @@ impl<'a> At<'a> {
     pub(super) fn items_of(&self, key: &str) -> Result<Vec<Self>, ImportError> {
         let Some(at) = self.get(key) else { return Ok(Vec::new()) };
         let Kind::List(list) = &at.node.kind else { return Err(at.unexpected("a list")) };
-        let item = |(index, node)| Self { node, pointer: format!("{}/{index}", at.pointer) };
+        let item = |(index, node)| Self { node, place: at.place.index(index) };
         Ok(list.iter().enumerate().map(item).collect())
     }
 
@@ -172,8 +235,8 @@ impl<'a> At<'a> {
         ImportError {
             line: Some(self.node.line),
             column: Some(self.node.column),
-            path: self.pointer.clone(),
-            reason: reason.into(),
+            path: told(self.place.pointer()),
+            reason: told(reason.into()),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Path items and operations: methods with their parameters, texts, security and integration.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::ImportError;
-use super::import::{Importer, Version, is_key_scheme, is_something};
+use super::import::{Importer, MAX_SERVERS, Version, is_key_scheme, is_something};
 use super::node::{At, Kind};
 use crate::model::{AuthorizationType, DEFAULT_ROUTE, Integration, IntegrationType, Method, Verb};
 use crate::path::PathTemplate;
@@ -61,7 +63,7 @@ impl<'a> Importer<'a> {
         let Kind::List(list) = &at.node.kind else { return Err(at.unexpected("a list")) };
         let url = |node: &super::node::Node| node.get("url").and_then(|url| url.text()).map(str::to_owned);
         let known = |found: &String| self.api.servers.iter().any(|server| server.url == *found);
-        if !list.iter().all(|node| url(node).as_ref().is_some_and(known)) {
+        if list.len() > MAX_SERVERS || !list.iter().all(|node| url(node).as_ref().is_some_and(known)) {
             self.warn(at, "servers below the root are not carried over: calls go to the upstream of the api");
         }
         Ok(())
@@ -154,6 +156,7 @@ impl<'a> Importer<'a> {
         let mut body = Vec::new();
         let own = at.items_of("parameters")?;
         let mut merged: Vec<(String, String, At<'a>)> = Vec::new();
+        let mut known = HashMap::new();
         for parameter in shared.iter().cloned().chain(own) {
             let parameter = self.follow(parameter)?;
             let place = parameter
@@ -161,7 +164,8 @@ impl<'a> Importer<'a> {
                 .ok_or_else(|| parameter.error("a parameter does not say in what"))?;
             let name =
                 parameter.text_of("name")?.ok_or_else(|| parameter.error("a parameter has no name"))?;
-            match merged.iter_mut().find(|(other, known, _)| *other == place && *known == name) {
+            let index = *known.entry((place.clone(), name.clone())).or_insert(merged.len());
+            match merged.get_mut(index) {
                 Some(known) => known.2 = parameter,
                 None => merged.push((place, name, parameter)),
             }
@@ -250,7 +254,7 @@ impl<'a> Importer<'a> {
         Ok(Value::Object(out))
     }
 
-    fn needs_key(&self, at: &At<'a>, kind: IntegrationType) -> Result<bool, ImportError> {
+    fn needs_key(&mut self, at: &At<'a>, kind: IntegrationType) -> Result<bool, ImportError> {
         if self.options.require_api_key && kind != IntegrationType::Mock {
             return Ok(true);
         }
@@ -299,9 +303,12 @@ impl<'a> Importer<'a> {
     }
 
     /// The names of the security schemes an operation asks for, its own or the document's.
-    fn schemes_of(&self, at: &At<'a>) -> Result<Vec<String>, ImportError> {
-        let of = if at.has("security") { at } else { &self.root };
+    fn schemes_of(&mut self, at: &At<'a>) -> Result<Vec<String>, ImportError> {
+        let of = if at.has("security") { at } else { &self.root.clone() };
         let mut names = Vec::new();
+        if let Some(security) = of.get("security") {
+            self.count_copy(security.node, &security)?;
+        }
         for requirement in of.items_of("security")? {
             names.extend(requirement.entries()?.into_iter().map(|(name, _)| name.to_owned()));
         }

@@ -4,15 +4,14 @@ use serde_json::{Map, Value};
 
 use super::ImportError;
 use super::import::{Importer, Version};
-use super::node::{At, Kind, MAX_DEPTH, Node};
-use crate::model::validate::escape;
+use super::node::{At, Kind, MAX_DEPTH, Node, Place};
 use crate::path::decode;
 
 /// How references to models are written in the document.
 pub(super) const MODELS: &str = "#/components/schemas/";
 const DEFINITIONS: &str = "#/definitions/";
-/// The most values copied in place of references.
-const MAX_INLINED: usize = 200_000;
+/// The most bytes read again because something refers to them, the document's own bytes apart.
+pub(super) const MAX_COPIED: usize = 32 << 20;
 
 /// What a `$ref` refers to.
 enum Target<'r> {
@@ -38,45 +37,49 @@ impl<'a> Importer<'a> {
             let pointer = decode(pointer).into_owned();
             let node = self.root.node.pointer(&pointer);
             let node = node.ok_or_else(|| reference.error(format!("the reference {text} leads nowhere")))?;
-            at = At { node, pointer };
+            self.count_copy(node, &reference)?;
+            at = At { node, place: Place::of(pointer) };
         }
         Err(at.error("references lead in a circle"))
     }
 
-    /// A value with references to models in one form and other references replaced.
-    pub(super) fn value(&mut self, at: &At<'a>) -> Result<Value, ImportError> {
-        let mut pointer = at.pointer.clone();
-        self.convert(at.node, &mut pointer)
+    /// Counts a node that `from` says again: a small document must not become a large one.
+    pub(super) fn count_copy(&mut self, node: &Node, from: &At<'a>) -> Result<(), ImportError> {
+        self.copies_left = node.take_from(self.copies_left).ok_or_else(|| {
+            from.error(format!("what is referred to takes more than {} MB in all", MAX_COPIED >> 20))
+        })?;
+        Ok(())
     }
 
-    fn convert(&mut self, node: &'a Node, pointer: &mut String) -> Result<Value, ImportError> {
+    /// A value with references to models in one form and other references replaced.
+    pub(super) fn value(&mut self, at: &At<'a>) -> Result<Value, ImportError> {
+        self.convert(at.node, &at.place)
+    }
+
+    fn convert(&mut self, node: &'a Node, place: &Place<'a>) -> Result<Value, ImportError> {
         // References replaced by what they refer to can nest deeper than the document; its stored form must stay readable.
         if self.depth > MAX_DEPTH {
-            let at = At { node, pointer: pointer.clone() };
+            let at = At { node, place: place.clone() };
             return Err(at.error(format!("nested deeper than {MAX_DEPTH} levels")));
         }
         self.depth += 1;
-        let value = self.convert_fields(node, pointer);
+        let value = self.convert_fields(node, place);
         self.depth -= 1;
         value
     }
 
-    fn convert_fields(&mut self, node: &'a Node, pointer: &mut String) -> Result<Value, ImportError> {
-        let depth = pointer.len();
-        self.inlined += usize::from(!self.inlining.is_empty());
+    fn convert_fields(&mut self, node: &'a Node, place: &Place<'a>) -> Result<Value, ImportError> {
         match &node.kind {
             Kind::List(list) => {
                 let mut out = Vec::with_capacity(list.len());
                 for (index, item) in list.iter().enumerate() {
-                    pointer.push_str(&format!("/{index}"));
-                    out.push(self.convert(item, pointer)?);
-                    pointer.truncate(depth);
+                    out.push(self.convert(item, &place.index(index))?);
                 }
                 Ok(Value::Array(out))
             }
             Kind::Map(map) => {
                 if let Some(reference) = map.get("$ref").and_then(Node::text)
-                    && let Some(replaced) = self.reference(node, reference, pointer)?
+                    && let Some(replaced) = self.reference(node, reference, place)?
                 {
                     return Ok(replaced);
                 }
@@ -86,11 +89,7 @@ impl<'a> Importer<'a> {
                         match value.text().filter(|_| key == "$ref").and_then(|text| self.model_name(text)) {
                             Some(model) => Value::String(format!("{MODELS}{model}")),
                             None if matches!(value.kind, Kind::List(_) | Kind::Map(_)) => {
-                                pointer.push('/');
-                                pointer.push_str(&escape(key));
-                                let value = self.convert(value, pointer)?;
-                                pointer.truncate(depth);
-                                value
+                                self.convert(value, &place.key(key))?
                             }
                             None => value.to_value(),
                         };
@@ -103,8 +102,13 @@ impl<'a> Importer<'a> {
     }
 
     /// What stands in place of a reference; `None`: the reference stays.
-    fn reference(&mut self, node: &'a Node, text: &str, pointer: &str) -> Result<Option<Value>, ImportError> {
-        let at = At { node, pointer: pointer.to_owned() };
+    fn reference(
+        &mut self,
+        node: &'a Node,
+        text: &str,
+        place: &Place<'a>,
+    ) -> Result<Option<Value>, ImportError> {
+        let at = At { node, place: place.clone() };
         match self.target(text) {
             Target::Model(model) => {
                 let name = model.split('/').next().unwrap_or(model);
@@ -122,13 +126,13 @@ impl<'a> Importer<'a> {
                     self.warn(&at, format!("the reference {text} leads nowhere"));
                     return Ok(None);
                 };
-                if self.inlining.contains(&target) || self.inlining.len() > 32 || self.inlined > MAX_INLINED {
+                if self.inlining.contains(&target) || self.inlining.len() > 32 {
                     self.warn(&at, format!("the reference {text} leads in a circle and stays as it is"));
                     return Ok(None);
                 }
+                self.count_copy(found, &at)?;
                 self.inlining.push(target.clone());
-                let mut pointer = target;
-                let value = self.convert(found, &mut pointer);
+                let value = self.convert(found, &Place::of(target));
                 self.inlining.pop();
                 value.map(Some)
             }

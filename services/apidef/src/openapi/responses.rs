@@ -11,6 +11,9 @@ use super::operation::Route;
 use super::refs::MODELS;
 use crate::model::{Method, MethodResponse, Model, Named, RequestBody, Verb};
 
+/// The most bytes of what models are named after: each answer of an operation takes the name again.
+const MAX_BASE_NAME: usize = 200;
+
 impl<'a> Importer<'a> {
     pub(super) fn request_body(
         &mut self,
@@ -193,8 +196,11 @@ impl<'a> Importer<'a> {
     }
 
     /// The media types of `consumes` or `produces`, of the operation or the document.
-    fn media_types(&self, field: &str, operation: &At<'a>) -> Result<Vec<String>, ImportError> {
-        let of = if operation.has(field) { operation } else { &self.root };
+    fn media_types(&mut self, field: &str, operation: &At<'a>) -> Result<Vec<String>, ImportError> {
+        let of = if operation.has(field) { operation } else { &self.root.clone() };
+        if let Some(list) = of.get(field) {
+            self.count_copy(list.node, &list)?;
+        }
         let mut kinds = of.texts_of(field)?;
         if kinds.is_empty() {
             kinds.push("application/json".into());
@@ -212,17 +218,24 @@ impl<'a> Importer<'a> {
         Ok(self.add_model(base, "application/json", schema))
     }
 
-    /// Adds a model under a free name, unless one of that name says the same.
+    /// Adds a model under a free name, unless one made after the same says the same.
     fn add_model(&mut self, base: &str, kind: &str, schema: Value) -> String {
-        let mut name = base.to_owned();
-        let mut count = 1;
-        while let Some(known) = self.api.models.get(&name) {
-            if known.schema == schema {
-                return name;
-            }
-            count += 1;
-            name = format!("{base}{count}");
+        if self.api.models.get(base).is_some_and(|known| known.schema == schema) {
+            return base.to_owned();
         }
+        let made = self.made.entry(base.to_owned()).or_default();
+        let text = schema.to_string();
+        if let Some(known) = made.by_schema.get(&text) {
+            return known.clone();
+        }
+        let name = loop {
+            made.count += 1;
+            let name = if made.count == 1 { base.to_owned() } else { format!("{base}{}", made.count) };
+            if !self.api.models.contains_key(&name) {
+                break name;
+            }
+        };
+        made.by_schema.insert(text, name.clone());
         // A reference of its own name would refer to itself.
         debug_assert!(schema.get("$ref").and_then(Value::as_str) != Some(&format!("{MODELS}{name}")));
         let description = schema.get("description").and_then(Value::as_str).map(str::to_owned);
@@ -231,7 +244,7 @@ impl<'a> Importer<'a> {
     }
 }
 
-/// What models made of an operation's schemas are named after: its operationId or verb and path.
+/// What models made of an operation's schemas are named after: the beginning of its operationId or verb and path.
 fn base_name(route: &Route<'_>, verb: Verb, method: &Method) -> String {
     let source = match &method.operation_name {
         Some(name) => name.clone(),
@@ -242,6 +255,8 @@ fn base_name(route: &Route<'_>, verb: Verb, method: &Method) -> String {
         // Writing to a string cannot fail.
         let _ = write!(out, "{}", capitalized(word));
     }
+    // Nothing but letters and digits: every byte is a character.
+    out.truncate(MAX_BASE_NAME);
     if out.is_empty() { "Operation".into() } else { out }
 }
 

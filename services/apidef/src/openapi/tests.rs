@@ -478,8 +478,77 @@ fn references_that_multiply_are_bounded() {
     examples.insert("E20".into(), json!({ "value": 1 }));
     let paths = json!({ "/a": { "get": { "responses": ok(), "parameters": [
         { "name": "q", "in": "query", "example": { "$ref": "#/components/examples/E0" } } ] } } });
-    let found = imported(paths, json!({ "components": { "examples": examples } }));
-    assert!(serde_json::to_string(&found.api).unwrap().len() < 30_000_000);
+    let error = refused(paths, json!({ "components": { "examples": examples } }));
+    assert!(error.reason.starts_with("what is referred to takes more than 32 MB"), "{error}");
+    assert!(error.path.starts_with("/components/examples/E"), "{error}");
+    assert!(error.line.is_some());
+}
+
+#[test]
+fn what_many_operations_refer_to_is_bounded() {
+    let large = json!({ "description": "x".repeat(1 << 20) });
+    let operation = json!({ "responses": { "200": { "$ref": "#/components/responses/R" } } });
+    let paths: serde_json::Map<_, _> =
+        (0..40).map(|at| (format!("/p{at}"), json!({ "get": operation }))).collect();
+    let rest = json!({ "components": { "responses": { "R": large } } });
+    let error = refused(paths.into(), rest);
+    assert!(error.reason.starts_with("what is referred to takes more than 32 MB"), "{error}");
+    assert!(error.path.starts_with("/paths/~1p3") && error.path.ends_with("/responses/200/$ref"), "{error}");
+    assert!(error.line.is_some());
+}
+
+#[test]
+fn lists_that_all_operations_share_are_bounded() {
+    let shared: Vec<_> = (0..20_000).map(|at| format!("application/v{at}")).collect();
+    let operation = json!({ "responses": { "200": { "description": "", "schema": {} } } });
+    let paths: serde_json::Map<_, _> =
+        (0..30).map(|at| (format!("/p{at}"), json!({ "get": operation }))).collect();
+    let document = json!({
+        "swagger": "2.0", "info": { "title": "T" }, "host": "up.example.com", "produces": shared, "paths": paths
+    });
+    let error = open_import(&ImportOptions::default(), &document).unwrap_err();
+    assert_eq!((error.path.as_str(), error.line.is_some()), ("/produces", true), "{error}");
+}
+
+#[test]
+fn values_below_a_long_name_do_not_repeat_it() {
+    let fields: serde_json::Map<_, _> = (0..30_000).map(|at| (format!("x-{at}"), json!(1))).collect();
+    let content = json!({ "x".repeat(1 << 20): fields });
+    let responses = json!({ "200": { "description": "", "content": content } });
+    let found = imported(json!({ "/a": { "get": { "responses": responses } } }), json!({}));
+    assert_eq!(warnings(&found), []);
+}
+
+#[test]
+fn one_operation_id_and_many_schemas_take_no_square_of_time() {
+    let operations = (0..4_000).map(|at| {
+        let schema = json!({ "const": at });
+        let content = json!({ "application/json": { "schema": schema } });
+        let responses = json!({ "200": { "description": "", "content": content } });
+        (format!("/p{at}"), json!({ "get": { "operationId": "same", "responses": responses } }))
+    });
+    let found = imported(Value::Object(operations.collect()), json!({}));
+    assert_eq!(found.api.models.len(), 4_000);
+    assert_eq!(found.api.models["SameResponse2004000"].schema, json!({ "const": 3_999 }));
+    assert_eq!(found.warnings.len(), 1_001);
+}
+
+#[test]
+fn many_parameters_take_no_square_of_time() {
+    let parameters: Vec<_> =
+        (0..20_000).map(|at| json!({ "name": format!("q{at}"), "in": "query", "schema": {} })).collect();
+    let operation = json!({ "parameters": parameters, "responses": ok() });
+    let found = imported(json!({ "/a": { "get": operation } }), json!({}));
+    assert_eq!(found.api.method("/a", Verb::Get).unwrap().parameters.len(), 20_000);
+}
+
+#[test]
+fn a_server_url_does_not_grow_by_its_variables() {
+    let variable = |text: &str| json!({ "default": text.repeat(500) });
+    let servers =
+        json!([{ "url": "https://{a}", "variables": { "a": variable("{b}"), "b": variable("{c}") } }]);
+    let error = refused(json!({}), json!({ "servers": servers }));
+    assert_eq!(error.reason, "longer than 2048 bytes");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::ImportError;
 use super::import::Importer;
-use super::node::{At, Node};
+use super::node::{At, Node, Place};
 use super::operation::Route;
 use crate::model::validate::{check_cors, check_integration};
 use crate::model::{
@@ -215,7 +215,7 @@ impl<'a> Importer<'a> {
                     None => place = &place[..place.rfind('/').unwrap_or_default()],
                 }
             };
-            let found = At { node, pointer: format!("{}{place}", at.pointer) };
+            let found = At { node, place: Place::of(at.place.pointer() + place) };
             return Err(found.error(problem.message));
         }
         Ok(())

@@ -10,14 +10,15 @@ use super::ImportError;
 use super::node::{Kind, MAX_DEPTH, Node};
 use crate::model::validate::escape;
 
-/// The most nodes that aliases may copy: real documents stay far below, an alias bomb does not.
-const MAX_COPIED: usize = 200_000;
+/// The most bytes that aliases may copy: real documents stay far below, an alias bomb does not.
+const MAX_COPIED: usize = 16 << 20;
 
 /// Reads a YAML document.
 pub(super) fn read(text: &str) -> Result<Node, ImportError> {
     let mut options = Options::default();
     options.set_emit_comments(false);
-    let mut reader = Reader::default();
+    let mut reader =
+        Reader { open: Vec::new(), root: None, anchors: HashMap::new(), copies_left: MAX_COPIED };
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => reader.event(event, span)?,
@@ -30,12 +31,11 @@ pub(super) fn read(text: &str) -> Result<Node, ImportError> {
     reader.root.ok_or_else(|| ImportError::at_start("the document is empty"))
 }
 
-#[derive(Default)]
 struct Reader {
     open: Vec<Open>,
     root: Option<Node>,
     anchors: HashMap<usize, Node>,
-    copied: usize,
+    copies_left: usize,
 }
 
 /// A list or object not yet closed.
@@ -69,12 +69,11 @@ impl Reader {
                 let Some(target) = self.anchors.get(&anchor) else {
                     return Err(self.error(place, "the alias refers to what it is part of"));
                 };
-                let copied = size(target);
-                if self.copied + copied > MAX_COPIED {
-                    return self.count_copy(copied, place);
-                }
+                let Some(left) = target.take_from(self.copies_left) else {
+                    return Err(self.too_much_copied(place));
+                };
                 let copy = Node { line: place.0, column: place.1, ..target.clone() };
-                self.count_copy(copied, place)?;
+                self.copies_left = left;
                 if self.takes_key() {
                     let text = copy.text().unwrap_or_default().to_owned();
                     return self.key(&text, place);
@@ -135,18 +134,15 @@ impl Reader {
 
     fn define(&mut self, anchor: usize, node: &Node) -> Result<(), ImportError> {
         if anchor > 0 {
-            self.count_copy(size(node), (node.line, node.column))?;
+            let left = node.take_from(self.copies_left);
+            self.copies_left = left.ok_or_else(|| self.too_much_copied((node.line, node.column)))?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(())
     }
 
-    fn count_copy(&mut self, size: usize, place: Place) -> Result<(), ImportError> {
-        self.copied += size;
-        if self.copied > MAX_COPIED {
-            return Err(self.error(place, format!("aliases copy more than {MAX_COPIED} values")));
-        }
-        Ok(())
+    fn too_much_copied(&self, place: Place) -> ImportError {
+        self.error(place, format!("aliases copy more than {} MB", MAX_COPIED >> 20))
     }
 
     fn put(&mut self, mut node: Node) -> Result<(), ImportError> {
@@ -192,16 +188,6 @@ fn node((line, column): Place, kind: Kind) -> Node {
 
 fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-fn size(node: &Node) -> usize {
-    match &node.kind {
-        Kind::List(list) => 1 + list.iter().map(size).sum::<usize>(),
-        Kind::Map(map) => 1 + map.values().map(size).sum::<usize>(),
-        // Long texts count for what they hold.
-        Kind::Text(text) => 1 + text.len() / 64,
-        _ => 1,
-    }
 }
 
 /// A scalar by the core schema (YAML 1.2.2 section 10.3.2). What JSON cannot hold stays a text.
@@ -290,6 +276,13 @@ mod tests {
         let error = read(&text).unwrap_err();
         assert!(error.reason.starts_with("aliases copy more"), "{error}");
         assert_eq!(error.path.split('/').nth(1).map(|name| name.starts_with('a')), Some(true));
+    }
+
+    #[test]
+    fn aliases_of_one_long_text_are_bounded() {
+        let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 20].join(", "));
+        let error = read(&text).unwrap_err();
+        assert_eq!((error.reason.as_str(), error.line), ("aliases copy more than 16 MB", Some(2)), "{error}");
     }
 
     #[test]
