@@ -4,6 +4,7 @@
 //! `${...}` forms and comments. Everything else of the language is refused when a template is checked, never passed through.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use serde::de::IgnoredAny;
 use thiserror::Error;
@@ -12,6 +13,8 @@ use crate::input::RequestInput;
 
 /// The most bytes a template may have, as in API Gateway.
 pub const MAX_LEN: usize = 300 * 1_024;
+/// The most references a template may have: each is looked up for every call.
+pub const MAX_REFERENCES: usize = 2_000;
 
 /// Why a template is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -35,7 +38,15 @@ pub enum TemplateError {
     /// Beyond [`MAX_LEN`].
     #[error("a template has at most {MAX_LEN} bytes")]
     TooLong,
+    /// Beyond [`MAX_REFERENCES`].
+    #[error("a template has at most {MAX_REFERENCES} references")]
+    TooManyReferences,
 }
+
+/// A rendered template is larger than it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the rendered template is too large")]
+pub struct RenderedTooLarge;
 
 /// What a template may read.
 #[derive(Clone, Copy)]
@@ -62,14 +73,6 @@ enum Piece {
     StageVariable(String),
 }
 
-/// Renders a template once. Parse a [`Template`] to render it often.
-///
-/// # Errors
-/// The template uses what is not supported.
-pub fn render(template: &str, input: &TemplateInput<'_>) -> Result<String, TemplateError> {
-    Ok(Template::parse(template)?.render(input))
-}
-
 /// Whether a template can be rendered.
 ///
 /// # Errors
@@ -89,7 +92,7 @@ impl Template {
         }
         let mut pieces = Vec::new();
         let mut literal = String::new();
-        let mut at = 0;
+        let (mut at, mut references) = (0, 0);
         while let Some(next) = text[at..].find(['$', '#']).map(|offset| at + offset) {
             literal.push_str(&text[at..next]);
             let rest = &text[next..];
@@ -114,6 +117,10 @@ impl Template {
                 pieces.push(Piece::Text(std::mem::take(&mut literal)));
             }
             pieces.push(piece);
+            references += 1;
+            if references > MAX_REFERENCES {
+                return Err(TemplateError::TooManyReferences);
+            }
             at = next + len;
         }
         literal.push_str(&text[at..]);
@@ -124,21 +131,29 @@ impl Template {
     }
 
     /// Replaces the references. What the request does not have becomes nothing.
-    pub fn render(&self, input: &TemplateInput<'_>) -> String {
+    ///
+    /// # Errors
+    /// The text would have more than `limit` bytes: a few references to a large body are enough for that.
+    pub fn render(&self, input: &TemplateInput<'_>, limit: usize) -> Result<String, RenderedTooLarge> {
         let mut out = String::new();
+        let as_json = OnceCell::new();
         for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Body => out.push_str(input.body),
-                Piece::Json => out.push_str(&json(input.body)),
-                Piece::Param(name) => out.push_str(&input.request.any_param(name).unwrap_or_default()),
-                Piece::Context(name) => out.push_str(&(input.request.context)(name).unwrap_or_default()),
+            let text = match piece {
+                Piece::Text(text) => Cow::Borrowed(text.as_str()),
+                Piece::Body => Cow::Borrowed(input.body),
+                Piece::Json => Cow::Borrowed(as_json.get_or_init(|| json(input.body)).as_ref()),
+                Piece::Param(name) => input.request.any_param(name).unwrap_or_default(),
+                Piece::Context(name) => Cow::Owned((input.request.context)(name).unwrap_or_default()),
                 Piece::StageVariable(name) => {
-                    out.push_str(input.request.stage_variables.get(name).map_or("", String::as_str));
+                    Cow::Borrowed(input.request.stage_variables.get(name).map_or("", String::as_str))
                 }
+            };
+            if text.len() > limit - out.len() {
+                return Err(RenderedTooLarge);
             }
+            out.push_str(&text);
         }
-        out
+        Ok(out)
     }
 }
 

@@ -2,6 +2,10 @@ use super::*;
 use crate::input::Variables;
 
 fn rendered(template: &str, body: &str) -> String {
+    bounded(template, body, 1_000).unwrap()
+}
+
+fn bounded(template: &str, body: &str, limit: usize) -> Result<String, RenderedTooLarge> {
     let variables = Variables::from_iter([("env".to_owned(), "beta".to_owned())]);
     let request = RequestInput {
         path_param: &|name| (name == "id").then_some("a%20b"),
@@ -14,7 +18,7 @@ fn rendered(template: &str, body: &str) -> String {
         },
         stage_variables: &variables,
     };
-    render(template, &TemplateInput { body, request }).unwrap()
+    Template::parse(template).unwrap().render(&TemplateInput { body, request }, limit)
 }
 
 #[test]
@@ -48,6 +52,17 @@ fn references_are_replaced() {
 fn a_body_that_is_no_json_becomes_a_json_text() {
     assert_eq!(rendered("$input.json('$')", ""), "{}");
     assert_eq!(rendered("$input.json('$')", "say \"x\""), r#""say \"x\"""#);
+}
+
+#[test]
+fn references_do_not_multiply_a_body_beyond_the_limit() {
+    let body = format!("\"{}\"", "x".repeat(98));
+    for reference in ["$input.body", "$input.json('$')"] {
+        assert_eq!(bounded(&reference.repeat(10), &body, 1_000).map(|text| text.len()), Ok(1_000));
+        assert_eq!(bounded(&reference.repeat(11), &body, 1_000), Err(RenderedTooLarge));
+    }
+    assert_eq!(check(&"$input.body ".repeat(MAX_REFERENCES)), Ok(()));
+    assert_eq!(check(&"$input.body ".repeat(MAX_REFERENCES + 1)), Err(TemplateError::TooManyReferences));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! HTTP: request and answer are mapped by templates.
 //!
-//! Both bodies are held whole, the request's up to the stage's payload limit, the answer's up to that of API Gateway.
+//! Bodies are held whole, as they came and as they are mapped: each up to the limit of API Gateway, whatever the stage allows
+//! for those that stream.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use apidef::integration::{BodyRule, MappingPlan, ResponsePlan, ResponseSource};
+use apidef::template::Template;
 use bytes::{Bytes, BytesMut};
 use contracts::record::Reason;
 
@@ -19,8 +21,8 @@ use crate::server::{Inbound, Outbound};
 use crate::snapshot::Upstream;
 use crate::upstream::{Framing, FramingFault, UpstreamError};
 
-/// Largest answer that is mapped.
-const ANSWER_LIMIT: usize = 10 * 1024 * 1024;
+/// Largest body that is held whole (limits.md of the API Gateway guide).
+const HELD_LIMIT: usize = 10 * 1024 * 1024;
 
 /// What the upstream answered.
 struct Answered {
@@ -43,7 +45,7 @@ pub(super) async fn call(
     let received = or_refuse(cx, route, received)?;
     let content_type = cx.header("content-type").and_then(|value| std::str::from_utf8(value).ok());
     let mapped = match plan.request_body(content_type) {
-        BodyRule::Map(template) => Some(with_input(cx, route, &received, |input| template.render(&input))),
+        BodyRule::Map(template) => Some(render(cx, route, template, &received)?),
         BodyRule::Pass => None,
         BodyRule::Refuse => return unsupported(),
     };
@@ -64,9 +66,22 @@ pub(super) async fn call(
     record.upstream_us.set(cx.elapsed_us());
     let answered = or_refuse(cx, route, result)?;
     let Some(response) = plan.response(answered.status) else {
-        return ControlFlow::Break(Refusal::new(Reason::ConfigurationInvalid).into());
+        return misconfigured();
     };
-    ControlFlow::Continue(map_answer(cx, route, response, &answered))
+    map_answer(cx, route, response, &answered)
+}
+
+/// A template filled with the call and a body. One that makes a body too large is a fault of the API.
+pub(super) fn render(cx: &Cx<'_>, route: &Route<'_>, template: &Template, body: &[u8]) -> Step<String> {
+    match with_input(cx, route, body, |input| template.render(&input, HELD_LIMIT)) {
+        Ok(text) => ControlFlow::Continue(text),
+        Err(_) => misconfigured(),
+    }
+}
+
+/// The answer where the API cannot do what it is configured for.
+pub(super) fn misconfigured<T>() -> Step<T> {
+    ControlFlow::Break(Refusal::new(Reason::ConfigurationInvalid).into())
 }
 
 /// The whole body of the request.
@@ -80,10 +95,11 @@ pub(super) async fn read_body(
         outbound.write_continue().await.map_err(|_| Failure::ClientGone)?;
         inbound.continued();
     }
+    let limit = route.stage.payload_limit.min(HELD_LIMIT as u64);
     let mut body = BytesMut::new();
     while let Some(piece) = inbound.next().await? {
         record.bytes_in.set(record.bytes_in.get() + piece.len() as u64);
-        if record.bytes_in.get() > route.stage.payload_limit {
+        if record.bytes_in.get() > limit {
             return Err(Failure::TooLarge);
         }
         body.extend_from_slice(&piece);
@@ -147,7 +163,7 @@ async fn ask(
     loop {
         let next = tokio::time::timeout(cx.worker.stall, source.next()).await;
         let Some(piece) = next.map_err(|_| UpstreamError::Stalled)?? else { break };
-        if received.len() + piece.bytes.len() > ANSWER_LIMIT {
+        if received.len() + piece.bytes.len() > HELD_LIMIT {
             return Err(UpstreamError::Invalid(FramingFault::BodyTooLarge).into());
         }
         received.extend_from_slice(piece.bytes);
@@ -156,7 +172,7 @@ async fn ask(
     Ok(Answered { status: meta.status, headers, body: received.freeze() })
 }
 
-fn map_answer(cx: &Cx<'_>, route: &Route<'_>, plan: &ResponsePlan, answered: &Answered) -> Answer {
+fn map_answer(cx: &Cx<'_>, route: &Route<'_>, plan: &ResponsePlan, answered: &Answered) -> Step<Answer> {
     let mut answer = Answer::empty(plan.status);
     let values = |name: &str| -> Vec<Vec<u8>> {
         let named = answered.headers.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
@@ -165,7 +181,7 @@ fn map_answer(cx: &Cx<'_>, route: &Route<'_>, plan: &ResponsePlan, answered: &An
     let accept = cx.header("accept").and_then(|value| std::str::from_utf8(value).ok());
     match plan.template(accept) {
         Some((media_type, template)) => {
-            answer.body = with_input(cx, route, &answered.body, |input| template.render(&input)).into();
+            answer.body = render(cx, route, template, &answered.body)?.into();
             answer.header("content-type", media_type);
         }
         None => {
@@ -176,7 +192,7 @@ fn map_answer(cx: &Cx<'_>, route: &Route<'_>, plan: &ResponsePlan, answered: &An
         }
     }
     set_headers(cx, route, plan, &mut answer, values);
-    answer
+    ControlFlow::Continue(answer)
 }
 
 /// Sets the headers a response plan names; `integration` gives the values of an upstream's header.

@@ -3,12 +3,9 @@
 use std::ops::ControlFlow;
 
 use apidef::integration::{BodyRule, MappingPlan, mock_status};
-use contracts::record::Reason;
 
-use super::context::with_input;
-use super::http::{or_refuse, read_body, set_headers, unsupported};
+use super::http::{misconfigured, or_refuse, read_body, render, set_headers, unsupported};
 use crate::answer::Answer;
-use crate::errors::Refusal;
 use crate::phases::{CallRecord, Cx, Route, Step};
 use crate::server::{Inbound, Outbound};
 
@@ -25,19 +22,16 @@ pub(super) async fn call(
     let body = or_refuse(cx, route, received)?;
     let content_type = cx.header("content-type").and_then(|value| std::str::from_utf8(value).ok());
     let chosen = match plan.request_body(content_type) {
-        BodyRule::Map(template) => {
-            mock_status(&with_input(cx, route, &body, |input| template.render(&input)))
-        }
+        BodyRule::Map(template) => mock_status(&render(cx, route, template, &body)?),
         BodyRule::Pass => Some(200),
         BodyRule::Refuse => return unsupported(),
     };
-    let misconfigured = || ControlFlow::Break(Refusal::new(Reason::ConfigurationInvalid).into());
     let Some(status) = chosen else { return misconfigured() };
     let Some(response) = plan.response(status) else { return misconfigured() };
     let mut answer = Answer::empty(response.status);
     let accept = cx.header("accept").and_then(|value| std::str::from_utf8(value).ok());
     if let Some((media_type, template)) = response.template(accept) {
-        answer.body = with_input(cx, route, &body, |input| template.render(&input)).into();
+        answer.body = render(cx, route, template, &body)?.into();
         answer.header("content-type", media_type);
     }
     set_headers(cx, route, response, &mut answer, |_| Vec::new());

@@ -81,3 +81,27 @@ fn an_http_integration_maps_the_answer_by_its_status() {
     assert_eq!((answer.status(), answer.text().as_str()), (500, r#"{"message":"Internal server error"}"#));
     assert_eq!(answer.header("x-tollgate-reason"), Some("configuration_invalid"));
 }
+
+#[test]
+fn a_template_that_multiplies_a_body_is_the_apis_fault() {
+    let mut mock = Integration { kind: IntegrationType::Mock, ..Integration::default() };
+    mock.request_templates.insert("application/json".to_owned(), r#"{"statusCode": 200}"#.to_owned());
+    let template = "$input.body".repeat(1_000);
+    mock.integration_responses.insert("200".to_owned(), response("200", None, &template));
+    let gateway = TestGateway::start(api("http://127.0.0.1:9", mock), StageSettings::default(), |_| {});
+    assert_eq!(post(&gateway, &"x".repeat(1_000)).status(), 200);
+    let answer = post(&gateway, &"x".repeat(11_000));
+    assert_eq!(answer.status(), 500);
+    assert_eq!(answer.header("x-tollgate-reason"), Some("configuration_invalid"));
+}
+
+#[test]
+fn a_body_that_is_held_has_at_most_ten_megabytes_whatever_the_stage_allows() {
+    let mut mock = Integration { kind: IntegrationType::Mock, ..Integration::default() };
+    mock.request_templates.insert("application/json".to_owned(), r#"{"statusCode": 200}"#.to_owned());
+    mock.integration_responses.insert("200".to_owned(), response("200", None, "{}"));
+    let settings = StageSettings { payload_limit: Some(1 << 30), ..StageSettings::default() };
+    let gateway = TestGateway::start(api("http://127.0.0.1:9", mock), settings, |_| {});
+    assert_eq!(post(&gateway, &"x".repeat((10 << 20) + 1)).status(), 413);
+    assert_eq!(post(&gateway, &"x".repeat(10 << 20)).status(), 200);
+}
