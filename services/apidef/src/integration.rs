@@ -1,6 +1,8 @@
 //! The mapping side of an integration compiled: which template a body takes, which response an answer becomes.
 
-use regex::Regex;
+use std::ops::RangeInclusive;
+
+use regex::RegexBuilder;
 use thiserror::Error;
 
 use crate::model::{Integration, IntegrationResponse, Named, PassthroughBehavior};
@@ -13,14 +15,74 @@ pub enum MappingError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// A selection pattern is no regular expression.
-    #[error("the selection pattern of {0} is not a regular expression")]
-    Pattern(String),
+    #[error("the selection pattern of {0} cannot be used: {1}")]
+    Pattern(String, PatternError),
     /// A response's status is none.
     #[error("{0} is not a status code")]
     Status(String),
     /// A response header's source is none, or one that is not supported.
     #[error("not a source of a response header: {0}")]
     Source(String),
+}
+
+/// The most bytes of a selection pattern.
+pub const MAX_PATTERN: usize = 512;
+/// The most bytes a pattern takes compiled.
+const MAX_COMPILED: usize = 64 << 10;
+/// What a pattern is asked about.
+const STATUSES: RangeInclusive<u16> = 100..=999;
+
+/// Why a selection pattern is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PatternError {
+    /// Longer than [`MAX_PATTERN`], or too large compiled: `(a{99}){99}` is short and takes megabytes.
+    #[error("a selection pattern has at most {MAX_PATTERN} bytes and takes at most 64 KB compiled")]
+    TooLarge,
+    /// No regular expression.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+/// The statuses a selection pattern matches. It is asked about nothing else, so no expression is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusPattern([u64; 15]);
+
+impl StatusPattern {
+    /// Finds out what a pattern matches as a whole.
+    ///
+    /// # Errors
+    /// It is no regular expression, or too large.
+    pub fn compile(pattern: &str) -> Result<Self, PatternError> {
+        if pattern.len() > MAX_PATTERN {
+            return Err(PatternError::TooLarge);
+        }
+        let whole = RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(MAX_COMPILED).build();
+        let whole = whole.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
+            error => {
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                PatternError::Malformed(last.trim_start_matches("error: ").to_owned())
+            }
+        })?;
+        let mut matched = [0_u64; 15];
+        for status in STATUSES.filter(|status| whole.is_match(&status.to_string())) {
+            let (word, bit) = place(status);
+            matched[word] |= bit;
+        }
+        Ok(Self(matched))
+    }
+
+    fn matches(&self, status: u16) -> bool {
+        let (word, bit) = place(status);
+        STATUSES.contains(&status) && self.0[word] & bit != 0
+    }
+}
+
+/// The word and the bit of a status.
+fn place(status: u16) -> (usize, u64) {
+    let at = status.saturating_sub(*STATUSES.start());
+    (usize::from(at / 64).min(14), 1 << (at % 64))
 }
 
 /// What becomes of a request body.
@@ -87,7 +149,7 @@ pub struct ResponsePlan {
     /// Headers to set, and from where.
     pub headers: Vec<(String, ResponseSource)>,
     templates: Vec<(String, Template)>,
-    pattern: Option<Regex>,
+    pattern: Option<StatusPattern>,
 }
 
 impl ResponsePlan {
@@ -140,9 +202,8 @@ impl MappingPlan {
     /// The answer for a backend's status: the first pattern that matches all of it, else the one without a pattern. `None`: the API is
     /// not configured for it.
     pub fn response(&self, status: u16) -> Option<&ResponsePlan> {
-        let text = status.to_string();
         let matched =
-            self.responses.iter().find(|plan| plan.pattern.as_ref().is_some_and(|it| it.is_match(&text)));
+            self.responses.iter().find(|plan| plan.pattern.as_ref().is_some_and(|it| it.matches(status)));
         matched.or_else(|| self.responses.iter().find(|plan| plan.pattern.is_none()))
     }
 }
@@ -159,7 +220,7 @@ pub fn mock_status(rendered: &str) -> Option<u16> {
 
 fn compile_response(key: &str, response: &IntegrationResponse) -> Result<ResponsePlan, MappingError> {
     let pattern = response.selection_pattern.as_deref().filter(|pattern| !pattern.is_empty());
-    let pattern = pattern.map(|pattern| Regex::new(&format!("^(?:{pattern})$"))).transpose();
+    let pattern = pattern.map(StatusPattern::compile).transpose();
     let status = response.status_code.parse().ok().filter(|status| (100..600).contains(status));
     let mut headers = Vec::with_capacity(response.response_parameters.len());
     for (target, source) in &response.response_parameters {
@@ -170,7 +231,7 @@ fn compile_response(key: &str, response: &IntegrationResponse) -> Result<Respons
         status: status.ok_or_else(|| MappingError::Status(response.status_code.clone()))?,
         headers,
         templates: compile_templates(&response.response_templates)?,
-        pattern: pattern.map_err(|_| MappingError::Pattern(key.to_owned()))?,
+        pattern: pattern.map_err(|error| MappingError::Pattern(key.to_owned(), error))?,
     })
 }
 
@@ -209,6 +270,30 @@ mod tests {
         assert_eq!(plan.response(499).unwrap().status, 404);
         assert_eq!(plan.response(503).unwrap().status, 200);
         assert_eq!(plan.response(200).unwrap().status, 200);
+    }
+
+    #[test]
+    fn a_pattern_matches_what_its_expression_does() {
+        for (pattern, matched) in [
+            ("4\\d{2}", vec![400, 404, 499]),
+            ("5\\w+|40[34]", vec![500, 599, 403, 404]),
+            (".*", vec![100, 999, 404]),
+            ("(?i)[1-3].{2}|999", vec![100, 399, 999]),
+        ] {
+            let compiled = StatusPattern::compile(pattern).unwrap();
+            assert!(matched.iter().all(|status| compiled.matches(*status)), "{pattern}");
+        }
+        let compiled = StatusPattern::compile("4\\d{2}").unwrap();
+        assert_eq!(STATUSES.filter(|status| compiled.matches(*status)).count(), 100);
+        assert!(!compiled.matches(99) && !compiled.matches(1_424) && !compiled.matches(u16::MAX));
+    }
+
+    #[test]
+    fn a_pattern_that_takes_megabytes_is_refused() {
+        for pattern in ["(a{99}){99}", "(?:(?:(?:\\pL{50}){50}){50}){50}", &"4".repeat(MAX_PATTERN + 1)] {
+            assert_eq!(StatusPattern::compile(pattern), Err(PatternError::TooLarge));
+        }
+        assert!(matches!(StatusPattern::compile("("), Err(PatternError::Malformed(_))));
     }
 
     #[test]

@@ -110,10 +110,7 @@ mod tests {
         );
         let read: Changes<u8> = serde_json::from_str(&text).unwrap();
         let states: Vec<_> = read.changes.iter().map(|it| (it.state, it.fault.is_some())).collect();
-        assert_eq!(
-            states,
-            [(Some(1), false), (None, true), (None, true), (None, false), (Some(5), false)]
-        );
+        assert_eq!(states, [(Some(1), false), (None, true), (None, true), (None, false), (Some(5), false)]);
         let again: Changes<u8> = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
         assert_eq!(again, read);
     }

@@ -97,9 +97,8 @@ fn owners(upstream: &str, keys: usize, clock: &Clock) -> Result<Owners> {
         })
     };
     let entries = std::iter::once(usage_plan).chain((0..keys).map(key));
-    let access = entries
-        .enumerate()
-        .map(|(at, state)| Change::new(at as u64 + 1, format!("entry/{at}"), Some(state)));
+    let access =
+        entries.enumerate().map(|(at, state)| Change::new(at as u64 + 1, format!("entry/{at}"), Some(state)));
     Ok(Owners { stage, access: access.collect() })
 }
 

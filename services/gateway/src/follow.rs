@@ -99,7 +99,11 @@ impl Follower {
                 *pause = FIRST_PAUSE;
                 for change in &changes.changes {
                     if let Some(fault) = &change.fault {
-                        tracing::error!(key = change.key, fault, "state cannot be read: the object is denied");
+                        tracing::error!(
+                            key = change.key,
+                            fault,
+                            "state cannot be read: the object is denied"
+                        );
                         owner.unreadable();
                     }
                 }

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use regex::Regex;
 use url::Url;
 
 use super::{Api, Cors, DEFAULT_ROUTE, Integration, IntegrationType, Method, SecretHeader, Upstream, Verb};
 use crate::MAX_RESOURCES;
-use crate::integration::ResponseSource;
+use crate::integration::{ResponseSource, StatusPattern};
 use crate::path::PathTemplate;
 use crate::resolve::{Source, UriTemplate};
 use crate::template;
@@ -35,6 +34,11 @@ const OWN_HEADERS: [&str; 9] = [
     "proxy-connection",
 ];
 
+/// The most mappings of an integration's request, or of one of its answers: each is filled for every call.
+const MAX_MAPPINGS: usize = 200;
+/// The most selection patterns of all integrations together: each costs time when a gateway loads the stage.
+const MAX_PATTERNS: usize = 5_000;
+
 /// Everything wrong in a document; empty: it can be deployed.
 pub fn validate(api: &Api) -> Vec<Problem> {
     let mut problems = check_name(&api.name, "/name");
@@ -47,6 +51,11 @@ pub fn validate(api: &Api) -> Vec<Problem> {
     }
     if api.resources.len() > MAX_RESOURCES {
         problems.push(problem("/resources", format!("at most {MAX_RESOURCES} resources")));
+    }
+    if patterns(api) > MAX_PATTERNS {
+        // Compiling them all to name the broken ones is what the bound is against.
+        problems.push(problem("/resources", format!("at most {MAX_PATTERNS} selection patterns")));
+        return problems;
     }
     let mut shapes: HashMap<(String, Verb), &str> = HashMap::new();
     for (path, resource) in &api.resources {
@@ -72,6 +81,12 @@ pub fn validate(api: &Api) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn patterns(api: &Api) -> usize {
+    let integrations = api.methods().filter_map(|(_, _, method)| method.integration.as_ref());
+    let responses = integrations.flat_map(|integration| integration.integration_responses.values());
+    responses.filter(|response| response.selection_pattern.is_some()).count()
 }
 
 pub(super) fn check_name(name: &str, place: &str) -> Vec<Problem> {
@@ -198,6 +213,10 @@ pub(crate) fn check_integration(
     if matches!(integration.kind, IntegrationType::HttpProxy | IntegrationType::Http) {
         problems.extend(check_uri(api, path, integration, &format!("{place}/uri")));
     }
+    if integration.request_parameters.len() > MAX_MAPPINGS {
+        let message = format!("at most {MAX_MAPPINGS} mappings");
+        problems.push(problem(&format!("{place}/requestParameters"), message));
+    }
     for (target, source) in &integration.request_parameters {
         let place = pointer(&format!("{place}/requestParameters"), target);
         let known = ["path", "querystring", "header"];
@@ -261,12 +280,14 @@ fn check_responses(integration: &Integration, place: &str) -> Vec<Problem> {
         if !is_status(&response.status_code) {
             problems.push(problem(&format!("{place}/statusCode"), "not a status code from 200 to 599"));
         }
-        if let Some(pattern) = &response.selection_pattern
-            && let Err(error) = Regex::new(pattern)
+        if let Some(pattern) = response.selection_pattern.as_deref().filter(|pattern| !pattern.is_empty())
+            && let Err(error) = StatusPattern::compile(pattern)
         {
-            let reason = error.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            problems.push(problem(&format!("{place}/selectionPattern"), reason));
+            problems.push(problem(&format!("{place}/selectionPattern"), error.to_string()));
+        }
+        if response.response_parameters.len() > MAX_MAPPINGS {
+            let message = format!("at most {MAX_MAPPINGS} mappings");
+            problems.push(problem(&format!("{place}/responseParameters"), message));
         }
         for (target, source) in &response.response_parameters {
             let place = pointer(&format!("{place}/responseParameters"), target);
@@ -394,5 +415,27 @@ mod tests {
                 at("/methodIntegration/integrationResponses/default/responseTemplates/text~1plain"),
             ]
         );
+    }
+
+    #[test]
+    fn patterns_and_mappings_are_bounded_in_number() {
+        let mut api = Api::new("a");
+        let mut integration = Integration { kind: IntegrationType::Mock, ..Integration::default() };
+        for at in 0..=MAX_PATTERNS {
+            let mut response = IntegrationResponse { status_code: "200".into(), ..Default::default() };
+            response.selection_pattern = Some("200".into());
+            integration.integration_responses.insert(at.to_string(), response);
+        }
+        let method = |integration| Method { integration: Some(integration), ..Method::default() };
+        let resource = api.resources.entry("/".into()).or_default();
+        resource.methods.insert(Verb::Get, method(integration.clone()));
+        assert_eq!(places(&api), ["/resources"]);
+        integration.integration_responses.truncate(1);
+        for at in 0..=MAX_MAPPINGS {
+            let target = format!("integration.request.header.X-{at}");
+            integration.request_parameters.insert(target, "'x'".into());
+        }
+        api.resources["/"].methods.insert(Verb::Get, method(integration));
+        assert_eq!(places(&api), ["/resources/~1/resourceMethods/GET/methodIntegration/requestParameters"]);
     }
 }

@@ -95,7 +95,8 @@ fn a_stage_that_cannot_be_read_is_denied_and_counted_and_the_others_go_on() {
     gateway.owners.put_stage(stage(gateway.tenant, gateway.api, "other", document, StageSettings::default()));
     gateway.settle();
     assert_eq!(gateway.call_with(VALUE, "/a").status(), 403);
-    let other = format!("GET /_api/{}/other/a HTTP/1.1\r\nHost: x\r\nx-api-key: {VALUE}\r\n\r\n", gateway.api);
+    let other =
+        format!("GET /_api/{}/other/a HTTP/1.1\r\nHost: x\r\nx-api-key: {VALUE}\r\n\r\n", gateway.api);
     assert_eq!(gateway.send(other).header("x-tollgate-reason"), Some("plan_lacks_route"));
     assert_eq!(gateway.metric("tollgate_gateway_unreadable_changes_total{owner=\"apis\"}"), 1);
 }
