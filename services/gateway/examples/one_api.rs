@@ -48,7 +48,7 @@ async fn main() -> Result<()> {
         gateway::Config { workers: 1, data_dir: data.path().to_owned(), ..gateway::Config::default() };
     config.upstream.allow = vec!["127.0.0.0/8".parse()?];
     let handle =
-        gateway::run(config, TcpListener::bind(("127.0.0.1", port))?, gateway::Deps { client, clock })
+        gateway::run(config, TcpListener::bind(("127.0.0.1", port))?, gateway::Deps { client, clock, redis: None })
             .await?;
     tokio::signal::ctrl_c().await?;
     handle.stop().await?;

@@ -17,7 +17,7 @@ use contracts::{Client, Ctx, Role};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-use crate::admission::{Accounts, Desk, Message};
+use crate::admission::{Accounts, Desk, Message, Sharing};
 use crate::spool::recovery::{Recovered, recover};
 use crate::spool::run::{boot_id, identity};
 use crate::spool::{Disk, Keeper, Moment, Port, Run, RunConfig};
@@ -109,6 +109,7 @@ impl Books {
         client: Client,
         clock: Clock,
         status: Arc<Status>,
+        sharing: Sharing,
     ) -> Result<(Self, Vec<Port>)> {
         let unusable = |error: crate::spool::Error| Error::unavailable("the spool", error);
         let lock = disk.lock().map_err(unusable)?;
@@ -124,7 +125,7 @@ impl Books {
         }
         let incarnation = IncarnationId::new(clock.now());
         let run = Arc::new(Run::start(disk, gateway, incarnation, &boot_id, config).map_err(unusable)?);
-        let accounts = Arc::new(Accounts::default());
+        let accounts = Arc::new(Accounts::new(sharing));
         let (desk, ask) = Desk::new(Arc::clone(&run), Arc::clone(&accounts), &recovered);
         let (mut keeper, ports) =
             Keeper::new(Arc::clone(&run), &recovered, clock.micros()).map_err(unusable)?;

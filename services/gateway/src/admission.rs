@@ -1,6 +1,6 @@
 //! Admission: whether a call may run now, and what it takes from its key's limits. Decided on this machine, without a lock.
 //!
-//! **Throttle.** A token bucket (GCRA) on one atomic per key and usage plan.
+//! **Throttle.** A token bucket (GCRA) on one atomic per key and usage plan; in a fleet, a share of a common one ([`Share`]).
 //!
 //! **Quota.** Metering hands out leases of units ([`desk`]); a worker takes units from a lease by moving its gate, one packed
 //! atomic of the process, which never goes above what was granted. That enforces. The truth about what was spent is in the
@@ -33,6 +33,7 @@ mod call;
 mod desk;
 mod lease;
 mod ledger;
+mod share;
 mod terms;
 mod throttle;
 
@@ -40,5 +41,6 @@ pub use account::{Account, Accounts};
 pub use call::Call;
 pub use desk::{Desk, Message};
 pub use ledger::{Ledger, Unrecorded};
+pub use share::{BucketName, Due, Report, Share, Sharing};
 pub use terms::{Admitted, Decision, Ended, Opening, QuotaLeft, Refusal, Terms};
 pub use throttle::{Bucket, Rate};

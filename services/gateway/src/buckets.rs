@@ -10,7 +10,7 @@ use common::id::{ApiId, KeyId, UsagePlanId};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use crate::admission::Bucket;
+use crate::admission::{Bucket, BucketName, Sharing};
 
 /// Key, plan, API and a hash of the method's name.
 type Id = (KeyId, UsagePlanId, ApiId, u64);
@@ -21,9 +21,15 @@ type Map = HashMap<Id, Arc<Bucket>, ahash::RandomState>;
 pub(crate) struct SharedBuckets {
     all: Mutex<Map>,
     hasher: ahash::RandomState,
+    sharing: Sharing,
 }
 
 impl SharedBuckets {
+    /// None yet; they are made by `sharing`.
+    pub(crate) fn new(sharing: Sharing) -> Self {
+        Self { sharing, ..Self::default() }
+    }
+
     /// Forgets buckets that no worker keeps and that are full: a new one would say the same.
     fn sweep(&self, now: i64) {
         self.all.lock().retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_full(now));
@@ -46,7 +52,8 @@ impl Buckets {
     pub(crate) fn of(&self, key: KeyId, plan: UsagePlanId, api: ApiId, method: &str) -> Arc<Bucket> {
         let id = (key, plan, api, self.shared.hasher.hash_one(method));
         let mut known = self.known.borrow_mut();
-        let from_shared = || Arc::clone(self.shared.all.lock().entry(id).or_default());
+        let new = || Arc::new(self.shared.sharing.bucket(|| BucketName::method(key, plan, api, method)));
+        let from_shared = || Arc::clone(self.shared.all.lock().entry(id).or_insert_with(new));
         Arc::clone(known.entry(id).or_insert_with(from_shared))
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::server::Limits;
 use crate::spool::RunConfig;
@@ -24,6 +25,9 @@ pub struct Config {
     pub drain_seconds: u64,
     /// Milliseconds a call waits for a quota lease before its plan's rule for degraded mode decides.
     pub lease_wait_ms: u64,
+    /// Milliseconds between two exchanges of throttle shares with the other gateways, 10 to 500. Not used without Redis.
+    #[serde(deserialize_with = "exchange_ms")]
+    pub throttle_exchange_ms: u64,
     /// Sizes and bounds of the spool; its number of workers is set by `workers`.
     pub spool: RunConfig,
     /// Bounds of client connections.
@@ -41,9 +45,18 @@ impl Default for Config {
             stale_after_seconds: 24 * 60 * 60,
             drain_seconds: 30,
             lease_wait_ms: 2_000,
+            throttle_exchange_ms: 100,
             spool: RunConfig::default(),
             limits: Limits::default(),
             upstream: UpstreamConfig::default(),
         }
+    }
+}
+
+/// More often would load Redis for nothing; more rarely, and debts could not be repaid whole.
+fn exchange_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match u64::deserialize(deserializer)? {
+        millis @ 10..=500 => Ok(millis),
+        _ => Err(D::Error::custom("throttle_exchange_ms: 10 to 500 are possible")),
     }
 }

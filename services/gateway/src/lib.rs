@@ -1,7 +1,8 @@
 //! The data plane: matches, authorizes, admits, forwards and records calls.
 //!
-//! Owns the way of a call from a client's socket to an upstream and back, its usage record and the leases it spends. Knows no
-//! store: configuration comes by change streams, records go out in batches, and with every other role down it serves on.
+//! Owns the way of a call from a client's socket to an upstream and back, its usage record and the leases it spends. No
+//! call waits for a store: configuration comes by change streams, records go out in batches, throttle shares are exchanged in the
+//! background, and with every other role and Redis down it serves on.
 
 pub mod admission;
 pub mod spool;
@@ -21,6 +22,7 @@ mod phases;
 mod ratelimit_headers;
 mod run;
 mod server;
+mod shares;
 mod snapshot;
 mod status;
 mod upstream;
@@ -29,4 +31,5 @@ mod worker;
 pub use self::config::Config;
 pub use self::run::{Deps, Handle, Probe, run};
 pub use self::server::Limits;
+pub use self::shares::Redis;
 pub use self::upstream::UpstreamConfig;

@@ -18,10 +18,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::accounting::Books;
+use crate::buckets::SharedBuckets;
 use crate::config::Config;
 use crate::follow::Follower;
 use crate::hosts::HostNames;
 use crate::server::serve;
+use crate::shares::{Fleet, Redis, Shares};
 use crate::snapshot::{Live, Store, Writer};
 use crate::spool::{Disk, RunConfig};
 use crate::status::Status;
@@ -40,6 +42,8 @@ pub struct Deps {
     pub client: Client,
     /// The time.
     pub clock: Clock,
+    /// Where throttles are shared with other gateways; none where this is the only one.
+    pub redis: Option<Redis>,
 }
 
 /// Sees how a gateway is, from outside its workers. Cheap to clone.
@@ -72,6 +76,7 @@ pub struct Handle {
     drain: watch::Sender<bool>,
     followers: Vec<JoinHandle<()>>,
     books: Books,
+    shares: Option<Shares>,
 }
 
 impl Handle {
@@ -100,6 +105,9 @@ impl Handle {
             follower.abort();
         }
         self.serving.await.map_err(Error::internal)?.map_err(Error::internal)?;
+        if let Some(shares) = self.shares {
+            shares.stop().await?;
+        }
         self.books.close().await
     }
 }
@@ -113,12 +121,14 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         0 => Duration::MAX,
         seconds => Duration::from_secs(seconds),
     };
-    let status = Arc::new(Status::new(stale_after));
+    let fleet = deps.redis.map(|redis| Fleet::new(redis, Duration::from_millis(config.throttle_exchange_ms)));
+    let sharing = fleet.as_ref().map(Fleet::sharing).unwrap_or_default();
+    let status = Arc::new(Status::new(stale_after, fleet.as_ref().map(Fleet::standing)));
     let store = Arc::new(
         Store::open(&config.data_dir.join("configuration"))
             .map_err(|error| unusable(&config.data_dir, &error))?,
     );
-    let mut writer = Writer::new();
+    let mut writer = Writer::new(sharing.clone());
     let restored = store.restore(&mut writer);
     if restored.apis {
         status.apis.restored();
@@ -138,8 +148,10 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         deps.client.clone(),
         deps.clock.clone(),
         Arc::clone(&status),
+        sharing.clone(),
     )?;
     let gateway = books.run.gateway();
+    let shares = fleet.map(|fleet| fleet.join(gateway, deps.clock.clone()));
     let follower = Follower {
         client: deps.client,
         clock: deps.clock.clone(),
@@ -164,7 +176,7 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         accounts: Arc::clone(&books.accounts),
         ask: books.ask.clone(),
         unrecorded: status.unrecorded(),
-        buckets: Arc::default(),
+        buckets: Arc::new(SharedBuckets::new(sharing)),
         lease_wait: Duration::from_millis(config.lease_wait_ms),
         ports: Arc::new(Mutex::new(ports)),
     };
@@ -198,7 +210,7 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
     let serving = tokio::spawn(server);
     tracing::info!(%address, %gateway, workers, "gateway started");
     let probe = Probe { status, live };
-    Ok(Handle { address, gateway, probe, server: handle, serving, drain, followers, books })
+    Ok(Handle { address, gateway, probe, server: handle, serving, drain, followers, books, shares })
 }
 
 async fn watch_drain(worker: Rc<Worker>, mut draining: watch::Receiver<bool>) {

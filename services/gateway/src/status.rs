@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::admission::Unrecorded;
 use crate::answer::Answer;
 use crate::metrics::{self, WorkerMetrics};
+use crate::shares::Standing;
 use crate::snapshot::Live;
 
 /// What is known of one owner of configuration.
@@ -34,6 +35,8 @@ pub(crate) struct Status {
     pub(crate) metering: Owner,
     workers: Mutex<Vec<Arc<WorkerMetrics>>>,
     unrecorded: Arc<Unrecorded>,
+    /// How throttles are shared, where they are.
+    shares: Option<Arc<Standing>>,
     draining: AtomicBool,
     /// An operator gave this gateway up.
     ended: AtomicBool,
@@ -65,7 +68,7 @@ impl Owner {
 }
 
 impl Status {
-    pub(crate) fn new(stale_after: Duration) -> Self {
+    pub(crate) fn new(stale_after: Duration, shares: Option<Arc<Standing>>) -> Self {
         Self {
             began: common::clock::monotonic(),
             stale_after,
@@ -73,6 +76,7 @@ impl Status {
             metering: Owner::new("metering"),
             workers: Mutex::default(),
             unrecorded: Arc::default(),
+            shares,
             draining: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             spool_fault: Mutex::new(None),
@@ -176,6 +180,7 @@ impl Status {
                 warnings.push(format!("{} not heard for {since} s: {fault}", owner.name));
             }
         }
+        warnings.extend(self.shares.as_ref().and_then(|shares| shares.warning()));
         warnings
             .extend(self.refused_batches.lock().iter().map(|refused| format!("metering refuses {refused}")));
         warnings
@@ -229,6 +234,9 @@ impl Status {
             metrics::header(&mut out, name, "gauge", help);
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{name} {value}");
+        }
+        if let Some(shares) = &self.shares {
+            shares.metrics(&mut out);
         }
         out
     }

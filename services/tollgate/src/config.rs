@@ -54,6 +54,8 @@ pub(crate) struct Common {
     pub(crate) log: Log,
     /// Mail.
     pub(crate) mail: Mail,
+    /// Redis.
+    pub(crate) redis: Redis,
 }
 
 /// How logs look.
@@ -86,6 +88,16 @@ pub(crate) struct Mail {
     pub(crate) directory: PathBuf,
     /// Sender.
     pub(crate) from: String,
+}
+
+/// What is shared by processes and need not last.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redis {
+    /// `redis://` or `rediss://` address of the server; empty = there is none.
+    pub(crate) url: SecretString,
+    /// What every key begins with: installations that use one server need different ones.
+    pub(crate) prefix: String,
 }
 
 /// A role with a database.
@@ -189,6 +201,9 @@ impl Config {
         if let Err(error) = self.mailer() {
             faults.push(format!("common.mail: {error}"));
         }
+        if let Err(error) = self.redis() {
+            faults.push(format!("common.redis.url: {}", error.cause.unwrap_or(error.message)));
+        }
         if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
     }
 
@@ -203,6 +218,15 @@ impl Config {
         match mail.url.expose_secret() {
             "" => Mailer::files(&mail.directory, &mail.from),
             url => Mailer::smtp(url, &mail.from),
+        }
+    }
+
+    /// The Redis of the installation, if it has one.
+    pub(crate) fn redis(&self) -> common::Result<Option<gateway::Redis>> {
+        let redis = &self.common.redis;
+        match redis.url.expose_secret() {
+            "" => Ok(None),
+            url => gateway::Redis::new(url, &redis.prefix).map(Some),
         }
     }
 }

@@ -56,7 +56,7 @@ async fn serve(role: Role, config: &Config, internal: TcpListener) -> Result<()>
         }
         Role::Gateway => {
             let listener = bind(config.gateway.listen, "gateway.listen")?;
-            roles::start_gateway(&shared, config.gateway.settings.clone(), listener).await?
+            roles::start_gateway(&shared, config.gateway.settings.clone(), config.redis()?, listener).await?
         }
     };
     let inner = Inner {

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::lease::Lease;
+use super::share::{BucketName, Sharing};
 use super::throttle::Bucket;
 
 /// A lease asks for its successor when less than this part of it is left.
@@ -65,11 +66,11 @@ pub(super) enum Taken {
 }
 
 impl Account {
-    fn new(key: KeyId, plan: UsagePlanId) -> Self {
+    fn new(key: KeyId, plan: UsagePlanId, bucket: Bucket) -> Self {
         Self {
             key,
             plan,
-            bucket: Bucket::default(),
+            bucket,
             current: ArcSwapOption::empty(),
             spare: ArcSwapOption::empty(),
             wanted: AtomicBool::new(false),
@@ -171,13 +172,23 @@ impl Account {
 #[derive(Debug, Default)]
 pub struct Accounts {
     all: Mutex<HashMap<(KeyId, UsagePlanId), Arc<Account>, RandomState>>,
+    sharing: Sharing,
 }
 
 impl Accounts {
+    /// None yet; their buckets are made by `sharing`.
+    pub fn new(sharing: Sharing) -> Self {
+        Self { all: Mutex::default(), sharing }
+    }
+
     /// The account of a key in a plan.
     pub fn get(&self, key: KeyId, plan: UsagePlanId) -> Arc<Account> {
         let mut all = self.all.lock();
-        Arc::clone(all.entry((key, plan)).or_insert_with(|| Arc::new(Account::new(key, plan))))
+        let new = || {
+            let bucket = self.sharing.bucket(|| BucketName::Key { key, plan });
+            Arc::new(Account::new(key, plan, bucket))
+        };
+        Arc::clone(all.entry((key, plan)).or_insert_with(new))
     }
 
     /// Accounts of a plan, of a key, or all.

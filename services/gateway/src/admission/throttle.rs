@@ -1,13 +1,19 @@
 //! Token buckets after the generic cell rate algorithm: one atomic each, exact for all workers of the process.
 //!
-//! Times are microseconds since the epoch. Knows no keys and no plans.
+//! A bucket is the gateway's own, or its share of one that a fleet has in common ([`super::share`]). Times are microseconds
+//! since the epoch. Knows no keys and no plans.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use contracts::metering::Throttle;
 
+use super::share::Share;
+
 /// Longest time a bucket can be empty: keeps the arithmetic in range.
-const MAX_DEPTH_NS: i64 = i64::MAX / 8;
+const MAX_DEPTH_NS: i64 = i64::MAX / 16;
+/// A bucket beyond what it can be by more than this had its clock set back. Workers read the clock at moments that differ by less.
+const SET_BACK_NS: i64 = 1_000_000_000;
 
 /// How fast a bucket fills and how much it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,53 +30,128 @@ impl Rate {
         let depth_ns = interval_ns.saturating_mul(i64::from(throttle.burst_limit.max(1))).min(MAX_DEPTH_NS);
         Self { interval_ns, depth_ns }
     }
+
+    /// The time in which so many tokens come, in nanoseconds.
+    pub(super) fn times(self, tokens: i64) -> i64 {
+        self.interval_ns.saturating_mul(tokens).clamp(-MAX_DEPTH_NS, MAX_DEPTH_NS)
+    }
+
+    /// The time in which the whole bucket fills, in nanoseconds.
+    pub(super) const fn depth_ns(self) -> i64 {
+        self.depth_ns
+    }
 }
 
-/// A token bucket, full at first. Holds the time at which it will be full again, in nanoseconds.
-#[derive(Debug, Default)]
-pub struct Bucket {
-    full_at: AtomicI64,
+/// A token bucket, full at first. The default is the gateway's own.
+#[derive(Debug)]
+pub struct Bucket(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Own(FullAt),
+    Shared(Arc<Share>),
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self(Kind::Own(FullAt::default()))
+    }
 }
 
 impl Bucket {
+    pub(super) const fn shared(share: Arc<Share>) -> Self {
+        Self(Kind::Shared(share))
+    }
+
     /// Takes one token.
     ///
     /// # Errors
     /// There is none; the microseconds until there will be one. Nothing is taken.
     #[inline]
     pub fn take(&self, rate: Rate, now: i64) -> Result<(), i64> {
-        let now_ns = now.saturating_mul(1000);
-        let mut full_at = self.full_at.load(Ordering::Relaxed);
-        loop {
-            // Never more than an empty bucket away: the clock was set back, or the plan's burst was cut.
-            let base = full_at.clamp(now_ns, now_ns + rate.depth_ns);
-            let next = base + rate.interval_ns;
-            let over = next - now_ns - rate.depth_ns;
-            if over > 0 {
-                return Err(over.div_euclid(1000) + 1);
-            }
-            match self.full_at.compare_exchange_weak(full_at, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
-                Err(seen) => full_at = seen,
-            }
+        match &self.0 {
+            Kind::Own(full_at) => full_at.take(rate, rate.interval_ns, rate.depth_ns, now),
+            Kind::Shared(share) => share.take(rate, now),
         }
     }
 
     /// Puts a token back that a call took and did not use.
     pub fn give_back(&self, rate: Rate) {
-        self.full_at.fetch_sub(rate.interval_ns, Ordering::Relaxed);
+        match &self.0 {
+            Kind::Own(full_at) => full_at.add(-rate.interval_ns),
+            Kind::Shared(share) => share.give_back(rate),
+        }
     }
 
-    /// Whole tokens in the bucket.
+    /// Whole tokens that can be taken here now.
     pub fn tokens(&self, rate: Rate, now: i64) -> u64 {
-        let now_ns = now.saturating_mul(1000);
-        let full_at = self.full_at.load(Ordering::Relaxed).clamp(now_ns, now_ns + rate.depth_ns);
-        ((now_ns + rate.depth_ns - full_at) / rate.interval_ns).unsigned_abs()
+        match &self.0 {
+            Kind::Own(full_at) => full_at.tokens(rate, rate.interval_ns, rate.depth_ns, now),
+            Kind::Shared(share) => share.tokens(rate, now),
+        }
     }
 
     /// Whether nothing is missing from the bucket.
     pub fn is_full(&self, now: i64) -> bool {
-        self.full_at.load(Ordering::Relaxed) <= now.saturating_mul(1000)
+        match &self.0 {
+            Kind::Own(full_at) => full_at.ahead(now) <= 0,
+            Kind::Shared(share) => share.is_full(now),
+        }
+    }
+}
+
+/// The time at which a bucket will be full again, in nanoseconds.
+#[derive(Debug, Default)]
+pub(super) struct FullAt(AtomicI64);
+
+impl FullAt {
+    /// Moves it by `charge` if there is a token. It is never taken to be more than `most` away: more means that the clock was
+    /// set back, or the plan's burst cut.
+    #[inline]
+    pub(super) fn take(&self, rate: Rate, charge: i64, most: i64, now: i64) -> Result<(), i64> {
+        let now_ns = now.saturating_mul(1000);
+        let mut full_at = self.0.load(Ordering::Relaxed);
+        loop {
+            let base = full_at.clamp(now_ns, now_ns + most);
+            let over = base + rate.interval_ns - now_ns - rate.depth_ns;
+            let next = if over <= 0 {
+                base + charge
+            } else if full_at - base > SET_BACK_NS {
+                base
+            } else {
+                return Err(over.div_euclid(1000) + 1);
+            };
+            match self.0.compare_exchange_weak(full_at, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) if over <= 0 => return Ok(()),
+                Ok(_) => full_at = next,
+                Err(seen) => full_at = seen,
+            }
+        }
+    }
+
+    /// How often it can be moved by `charge`.
+    pub(super) fn tokens(&self, rate: Rate, charge: i64, most: i64, now: i64) -> u64 {
+        let room = rate.depth_ns - rate.interval_ns - self.ahead(now).clamp(0, most);
+        if room < 0 { 0 } else { (room / charge).unsigned_abs() + 1 }
+    }
+
+    /// How far away it is, in nanoseconds; negative in the past.
+    pub(super) fn ahead(&self, now: i64) -> i64 {
+        self.0.load(Ordering::Relaxed).saturating_sub(now.saturating_mul(1000))
+    }
+
+    pub(super) fn add(&self, nanos: i64) {
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Sets it to what `value` gives at that moment.
+    pub(super) fn set(&self, value: impl Fn() -> i64) {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        while let Err(other) =
+            self.0.compare_exchange_weak(seen, value(), Ordering::Relaxed, Ordering::Relaxed)
+        {
+            seen = other;
+        }
     }
 }
 
@@ -121,7 +202,8 @@ mod tests {
         let earlier = START - 3_600_000_000;
         let wait = bucket.take(rate, earlier).unwrap_err();
         assert!(wait <= 100_001, "{wait}");
-        assert_eq!(bucket.take(rate, earlier + wait), Err(100_001));
+        assert_eq!(bucket.take(rate, earlier + wait), Ok(()));
+        assert!(bucket.take(rate, earlier + wait).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use contracts::stream::Change;
 use super::index::KeyIndex;
 use super::plans::{Grant, Plan};
 use super::{KeyEntry, KeyHash, Live, Stage};
-use crate::admission::Bucket;
+use crate::admission::{Bucket, BucketName, Sharing};
 
 /// Holds the writer's own copy and the published one.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(crate) struct Writer {
     pub(super) tenants: Interner<TenantId>,
     pub(super) grants: Interner<Grant>,
     published: Arc<ArcSwap<Live>>,
+    sharing: Sharing,
 }
 
 /// Gives equal values one number.
@@ -61,13 +62,15 @@ impl<T: Hash + Eq + Clone> Interner<T> {
 }
 
 impl Writer {
-    pub(crate) fn new() -> Self {
+    /// An empty one; the buckets of stages are made by `sharing`.
+    pub(crate) fn new(sharing: Sharing) -> Self {
         Self {
             draft: Live::default(),
             index: KeyIndex::default(),
             tenants: Interner::default(),
             grants: Interner::default(),
             published: Arc::new(ArcSwap::from_pointee(Live::default())),
+            sharing,
         }
     }
 
@@ -112,8 +115,10 @@ impl Writer {
                 let of_api = stages.entry(api).or_default();
                 let served = of_api.iter().find(|stage| stage.name == name);
                 let bucket = served.and_then(|stage| Some(Arc::clone(&stage.throttle.as_ref()?.bucket)));
+                let new =
+                    || Arc::new(self.sharing.bucket(|| BucketName::Stage { api, stage: name.to_owned() }));
                 let compiled =
-                    change.state.as_ref().and_then(|entry| compile(entry, bucket.unwrap_or_default()));
+                    change.state.as_ref().and_then(|entry| compile(entry, bucket.unwrap_or_else(new)));
                 of_api.retain(|stage| stage.name != name);
                 of_api.extend(compiled);
                 if of_api.is_empty() {

@@ -103,7 +103,7 @@ impl TestGateway {
     pub(crate) fn launch(&mut self, config: Config) {
         let owners = self.owners.clone();
         let handle = self.runtime.block_on(async {
-            let deps = Deps { client: owners.client(), clock: Clock::System };
+            let deps = Deps { client: owners.client(), clock: Clock::System, redis: None };
             let handle = gateway::run(config, TcpListener::bind("127.0.0.1:0").expect("a free port"), deps)
                 .await
                 .expect("a gateway");
@@ -116,7 +116,7 @@ impl TestGateway {
     /// Starts (again) while no owner can be reached.
     pub(crate) fn launch_alone(&mut self, config: Config) {
         let handle = self.runtime.block_on(async {
-            let deps = Deps { client: contracts::Client::builder().build(), clock: Clock::System };
+            let deps = Deps { client: contracts::Client::builder().build(), clock: Clock::System, redis: None };
             gateway::run(config, TcpListener::bind("127.0.0.1:0").expect("a free port"), deps)
                 .await
                 .expect("a gateway")

@@ -85,7 +85,7 @@ impl Embedded {
         let portal_config = portal_config(data_dir, listeners.portal.local_addr()?.port());
         let portal = super::start_portal(&edge, &portal_config, listeners.portal).await?;
         connect(&edge.client, &domain, &portal);
-        let gateway = super::start_gateway(&edge, gateway_config(data_dir)?, listeners.gateway).await?;
+        let gateway = super::start_gateway(&edge, gateway_config(data_dir)?, None, listeners.gateway).await?;
         let others = domain.iter().chain([&portal, &gateway]);
         let roles = others.map(|role| (Arc::clone(&role.readiness), Arc::clone(&role.metrics))).collect();
         let extras = Extras { roles, clock: clock.clone(), mail_directory };

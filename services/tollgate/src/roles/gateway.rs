@@ -10,9 +10,10 @@ use super::{Running, Shared};
 pub(crate) async fn start(
     shared: &Shared,
     settings: gateway::Config,
+    redis: Option<gateway::Redis>,
     listener: TcpListener,
 ) -> Result<Running> {
-    let deps = gateway::Deps { client: shared.client.clone(), clock: shared.clock.clone() };
+    let deps = gateway::Deps { client: shared.client.clone(), clock: shared.clock.clone(), redis };
     let handle = gateway::run(settings, listener, deps).await?;
     let (readiness, metrics) = (handle.probe(), handle.probe());
     let stop = shared.stop.clone();
