@@ -47,9 +47,12 @@ async fn main() -> Result<()> {
     let mut config =
         gateway::Config { workers: 1, data_dir: data.path().to_owned(), ..gateway::Config::default() };
     config.upstream.allow = vec!["127.0.0.0/8".parse()?];
-    let handle =
-        gateway::run(config, TcpListener::bind(("127.0.0.1", port))?, gateway::Deps { client, clock, redis: None })
-            .await?;
+    let handle = gateway::run(
+        config,
+        TcpListener::bind(("127.0.0.1", port))?,
+        gateway::Deps { client, clock, redis: None },
+    )
+    .await?;
     tokio::signal::ctrl_c().await?;
     handle.stop().await?;
     Ok(())

@@ -7,9 +7,9 @@
 mod exchange;
 mod keys;
 mod link;
-mod size;
 #[cfg(test)]
 mod simulation;
+mod size;
 mod standing;
 
 use std::sync::Arc;

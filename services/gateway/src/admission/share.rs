@@ -173,9 +173,20 @@ impl Share {
     #[inline]
     pub(super) fn take(self: &Arc<Self>, rate: Rate, now: i64) -> Result<(), i64> {
         let terms = self.terms(rate);
-        self.full_at.take(rate, terms.charge, terms.most, now)?;
+        let taken = self.full_at.take(rate, terms.charge, terms.most, now);
+        if let Err(wait) = taken {
+            return Err(self.wait_after_report(rate, terms, wait));
+        }
         self.count(1, rate);
         Ok(())
+    }
+
+    /// The wait where nobody else takes anything: the next report makes what was taken here weigh one interval a token.
+    #[cold]
+    fn wait_after_report(&self, rate: Rate, terms: Terms, wait: i64) -> i64 {
+        let unreported = self.taken.load(Ordering::Relaxed).max(0);
+        let lighter = (terms.charge - rate.times(1)).saturating_mul(unreported);
+        wait.saturating_sub(lighter / 1000).max(1)
     }
 
     pub(super) fn give_back(self: &Arc<Self>, rate: Rate) {

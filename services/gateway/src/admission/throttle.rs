@@ -66,7 +66,7 @@ impl Bucket {
     /// Takes one token.
     ///
     /// # Errors
-    /// There is none; the microseconds until there will be one. Nothing is taken.
+    /// There is none; the microseconds until there will be one, unless other calls take it. Nothing is taken.
     #[inline]
     pub fn take(&self, rate: Rate, now: i64) -> Result<(), i64> {
         match &self.0 {

@@ -119,7 +119,8 @@ mod tests {
         let link = RefCell::new(runtime.block_on(open(&server)));
         let gateway = GatewayId::new(chrono::DateTime::UNIX_EPOCH);
         let span = || prop_oneof![-10_i64..10, -1_000_000_i64..60_000_000, -TEN_YEARS..TEN_YEARS];
-        let cases = (proptest::option::of(span()), span(), span(), prop_oneof![1_i64..5_000_000, 1..TEN_YEARS]);
+        let cases =
+            (proptest::option::of(span()), span(), span(), prop_oneof![1_i64..5_000_000, 1..TEN_YEARS]);
         let number = Cell::new(0);
         let outcome = TestRunner::default().run(&cases, |(from_now, cost, believed, most)| {
             number.set(number.get() + 1);
@@ -131,16 +132,25 @@ mod tests {
                 let before = time(link).await;
                 let stored = from_now.map(|from_now| before + from_now);
                 if let Some(stored) = stored {
-                    let () =
-                        redis::cmd("SET").arg(&key).arg(stored).query_async(&mut link.connection).await.unwrap();
+                    let () = redis::cmd("SET")
+                        .arg(&key)
+                        .arg(stored)
+                        .query_async(&mut link.connection)
+                        .await
+                        .unwrap();
                 }
                 let answers = link.exchange(gateway, [(&name, &report)].into_iter()).await.unwrap();
                 let after = time(link).await;
                 let (most, least) = (charged(stored, before, &report), charged(stored, after, &report));
-                prop_assert!((least..=most).contains(&answers.ahead[0]), "{} of {least}..={most}", answers.ahead[0]);
+                prop_assert!(
+                    (least..=most).contains(&answers.ahead[0]),
+                    "{} of {least}..={most}",
+                    answers.ahead[0]
+                );
                 let kept: i64 = redis::cmd("GET").arg(&key).query_async(&mut link.connection).await.unwrap();
                 prop_assert!((before + answers.ahead[0]..=after + answers.ahead[0]).contains(&kept));
-                let expires: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut link.connection).await.unwrap();
+                let expires: i64 =
+                    redis::cmd("PTTL").arg(&key).query_async(&mut link.connection).await.unwrap();
                 let full_in = answers.ahead[0] / 1000;
                 prop_assert!((full_in + 1_000..=full_in + 2_001).contains(&expires), "{expires} {full_in}");
                 Ok(())
@@ -155,7 +165,8 @@ mod tests {
         let server = TestRedis::new().unwrap();
         runtime.block_on(async {
             let mut link = open(&server).await;
-            let [one, other, silent] = [1, 2, 3].map(|number| GatewayId::from_uuid(uuid::Uuid::from_u128(number)));
+            let [one, other, silent] =
+                [1, 2, 3].map(|number| GatewayId::from_uuid(uuid::Uuid::from_u128(number)));
             let long_ago = time(&mut link).await / 1000 - 5_001;
             let mut add = redis::cmd("ZADD");
             add.arg(keys::gateways(server.prefix())).arg(long_ago).arg(silent.to_string());

@@ -53,8 +53,17 @@ struct Gateway {
 enum Exchange {
     /// Nothing is on its way; the next may begin then.
     At(i64),
-    Asking { due: Due, report: Report, arrives: i64, back: i64 },
-    Answered { due: Due, ahead: i64, arrives: i64 },
+    Asking {
+        due: Due,
+        report: Report,
+        arrives: i64,
+        back: i64,
+    },
+    Answered {
+        due: Due,
+        ahead: i64,
+        arrives: i64,
+    },
 }
 
 /// Calls let through, by time, and how far an unlimited bucket was from full at most.

@@ -22,6 +22,8 @@ pub(crate) struct TestGateway {
     pub(crate) api: ApiId,
     pub(crate) tenant: TenantId,
     pub(crate) data_dir: TempDir,
+    /// Where it shares throttles, once it is launched.
+    pub(crate) redis: Option<gateway::Redis>,
     handle: Option<Handle>,
     runtime: Runtime,
 }
@@ -83,27 +85,54 @@ impl TestGateway {
     }
 
     pub(crate) fn start(document: Api, settings: StageSettings, adjust: impl FnOnce(&mut Config)) -> Self {
+        let mut gateway = Self::owned(document, settings);
+        let mut config = config(&gateway.data_dir);
+        adjust(&mut config);
+        gateway.launch(config);
+        gateway
+    }
+
+    /// Two in front of the same stage that share throttles, once each knows the other.
+    pub(crate) fn pair(document: Api, settings: StageSettings, redis: &gateway::Redis) -> [Self; 2] {
+        let one = Self::owned(document, settings);
+        let other = Self::unlaunched(one.owners.clone(), one.api, one.tenant);
+        let pair = [one, other].map(|mut gateway| {
+            gateway.redis = Some(redis.clone());
+            gateway.launch(config(&gateway.data_dir));
+            gateway
+        });
+        assert!(pair.iter().all(|gateway| gateway.knows(2)));
+        pair
+    }
+
+    /// Waits until it shares throttles among so many.
+    pub(crate) fn knows(&self, gateways: u64) -> bool {
+        let known = || self.metric("tollgate_gateway_throttle_gateways ");
+        testkit::wait_until(testkit::PATIENCE, || known() == gateways)
+    }
+
+    fn unlaunched(owners: Owners, api: ApiId, tenant: TenantId) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
         let data_dir = tempfile::tempdir().expect("a directory");
+        Self { owners, api, tenant, data_dir, redis: None, handle: None, runtime }
+    }
+
+    fn owned(document: Api, settings: StageSettings) -> Self {
         let owners = Owners::new();
         let (api, tenant) = (ApiId::random(), TenantId::new(chrono::DateTime::UNIX_EPOCH));
         owners.put_stage(stage(tenant, api, "dev", document, settings));
-        let mut config = config(&data_dir);
-        adjust(&mut config);
-        let mut gateway = Self { owners, api, tenant, data_dir, handle: None, runtime };
-        gateway.launch(config);
-        gateway
+        Self::unlaunched(owners, api, tenant)
     }
 
     /// Starts (again) with the owners as they are.
     pub(crate) fn launch(&mut self, config: Config) {
-        let owners = self.owners.clone();
+        let (owners, redis) = (self.owners.clone(), self.redis.clone());
         let handle = self.runtime.block_on(async {
-            let deps = Deps { client: owners.client(), clock: Clock::System, redis: None };
+            let deps = Deps { client: owners.client(), clock: Clock::System, redis };
             let handle = gateway::run(config, TcpListener::bind("127.0.0.1:0").expect("a free port"), deps)
                 .await
                 .expect("a gateway");
@@ -116,7 +145,8 @@ impl TestGateway {
     /// Starts (again) while no owner can be reached.
     pub(crate) fn launch_alone(&mut self, config: Config) {
         let handle = self.runtime.block_on(async {
-            let deps = Deps { client: contracts::Client::builder().build(), clock: Clock::System, redis: None };
+            let deps =
+                Deps { client: contracts::Client::builder().build(), clock: Clock::System, redis: None };
             gateway::run(config, TcpListener::bind("127.0.0.1:0").expect("a free port"), deps)
                 .await
                 .expect("a gateway")

@@ -7,6 +7,7 @@ mod calls_admission;
 mod calls_configuration;
 mod calls_integrations;
 mod calls_keys;
+mod calls_throttle_shares;
 mod gateway;
 mod owners;
 mod spool_kill;

@@ -175,14 +175,24 @@ fn the_throttle_refuses_what_is_above_it(story: &Story<'_>) {
     let plan = story.usage_plan("throttled", &json!({ "rateLimit": 0.01, "burstLimit": 3 }), 1000);
     let (key, value) = story.key(&plan);
     let url = &story.urls("/get")[0];
-    let answers: Vec<_> = (0..6).map(|_| call(&story.agent, url, Some(&value))).collect();
-    let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
-    assert_eq!(statuses, [200, 200, 200, 429, 429, 429]);
-    let refused = &answers[3];
-    assert_eq!(refused.body, "{\"message\":\"Too Many Requests\"}");
-    assert_eq!(refused.header("x-tollgate-reason"), "throttled");
-    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| (1..=100).contains(&seconds)));
-    assert!(wait_until(COUNTED_WITHIN, || story.counted(&key) == (6, 3)), "{:?}", story.counted(&key));
+    let (mut made, mut accepted) = (0, 0);
+    // One of two gateways lets its share of the burst through at once, the rest when it knows that the other needs none.
+    let reached = wait_until(Duration::from_secs(10), || {
+        made += 1;
+        accepted += usize::from(call(&story.agent, url, Some(&value)).status == 200);
+        accepted == 3
+    });
+    assert!(reached, "{accepted} of 3 after {made} calls");
+    for _ in 0..3 {
+        made += 1;
+        let refused = call(&story.agent, url, Some(&value));
+        assert_eq!(refused.status, 429);
+        assert_eq!(refused.body, "{\"message\":\"Too Many Requests\"}");
+        assert_eq!(refused.header("x-tollgate-reason"), "throttled");
+        let wait = refused.header("retry-after").parse::<u64>();
+        assert!(wait.is_ok_and(|seconds| (1..=100).contains(&seconds)));
+    }
+    assert!(wait_until(COUNTED_WITHIN, || story.counted(&key) == (made, 3)), "{:?}", story.counted(&key));
 }
 
 fn the_quota_holds_to_the_unit_and_usage_equals_the_calls_made(story: &Story<'_>) {
