@@ -1,4 +1,5 @@
 //! Prints what one call costs between its open and its record, without any HTTP: `cargo run --release --example admission_cost`.
+//! With the argument `shared` throttles are shares of a fleet's, and the fleet's part is played here.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for a person at a terminal")]
 
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
 use contracts::metering::{DegradedMode, Throttle};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
-    Accounts, Decision, Desk, Ended, Ledger, Message, Opening, Rate, Terms, Unrecorded,
+    Accounts, Decision, Desk, Due, Ended, Ledger, Message, Opening, Rate, Sharing, Terms, Unrecorded,
 };
 use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
+use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
 const KEYS: u128 = 10_000;
@@ -30,7 +32,10 @@ fn main() {
     let run = Run::start(disk, GatewayId::new(now), IncarnationId::new(now), "boot", config).unwrap();
     let run = Arc::new(run);
     let (mut keeper, mut ports) = Keeper::new(Arc::clone(&run), &[], clock.micros()).unwrap();
-    let accounts = Arc::new(Accounts::default());
+    let (sharing, mut due) = Sharing::new();
+    let shared = std::env::args().nth(1).is_some_and(|argument| argument == "shared");
+    sharing.set_gateways(2);
+    let accounts = Arc::new(Accounts::new(if shared { sharing } else { Sharing::default() }));
     let (mut desk, ask) = Desk::new(Arc::clone(&run), Arc::clone(&accounts), &[]);
     desk.registered();
     let unrecorded = Arc::new(Unrecorded::default());
@@ -43,6 +48,7 @@ fn main() {
     let (mut admitted, mut number) = (0_u64, 0_u128);
     for round in 0..ROUNDS {
         maintain(&ledger, &mut keeper, &mut desk, i64::from(round) * 50_000);
+        exchange(&mut due);
         let begun = monotonic();
         for _ in 0..CALLS {
             number += 1;
@@ -81,6 +87,15 @@ fn main() {
     println!("{} ns per open + identify + admit + finish", spent.as_nanos() / u128::from(calls));
     drop(keeper);
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+/// Answers every report as if nobody else took anything.
+fn exchange(due: &mut UnboundedReceiver<Due>) {
+    while let Ok(Due { share, rate }) = due.try_recv() {
+        let now = Clock::System.micros();
+        let report = share.report(rate, now, false);
+        share.reported(rate, report.believed + report.cost, now);
+    }
 }
 
 fn maintain(ledger: &Ledger, keeper: &mut Keeper, desk: &mut Desk, timer: i64) {

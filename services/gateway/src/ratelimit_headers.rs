@@ -1,7 +1,8 @@
 //! `RateLimit` and `RateLimit-Policy`: what a client is told about its limits.
 //!
 //! Structured fields after draft-ietf-httpapi-ratelimit-headers: `"quota";r=5;t=60` says that five units are left and new
-//! ones come in 60 seconds. Numbers of a quota are what this gateway knows: others may spend at the same time.
+//! ones come in 60 seconds. The numbers are what this gateway knows: others may spend of a quota at the same time, and what is left
+//! of a throttle is its share of a common one.
 
 use std::io::Write as _;
 
