@@ -169,7 +169,7 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     }
     match innermost.downcast_ref::<Error>().and_then(|error| error.fields.first()) {
         Some(at) => at.message.clone(),
-        None => innermost.to_string(),
+        None => format!("cannot be reached: {innermost}"),
     }
 }
 

@@ -202,20 +202,8 @@ async fn ensure_product(client: &Client, ctx: &Ctx, api: ApiId) -> Result<Produc
         None => create_product(client, ctx, api).await?,
     };
     let plans = [
-        (
-            "Free",
-            "For trying out: 10,000 calls a month.",
-            0,
-            Throttle { rate_limit: 10.0, burst_limit: 20 },
-            10_000,
-        ),
-        (
-            "Pro",
-            "For production: a million calls a month.",
-            49_000_000,
-            Throttle { rate_limit: 100.0, burst_limit: 200 },
-            1_000_000,
-        ),
+        ("Free", "To try it out, no card needed.", 0, Throttle { rate_limit: 10.0, burst_limit: 20 }, 10_000),
+        ("Pro", "For production.", 49_000_000, Throttle { rate_limit: 100.0, burst_limit: 200 }, 1_000_000),
     ];
     for (name, description, micros, throttle, limit) in plans {
         let usage_plan = ensure_usage_plan(client, ctx, api, name, throttle, limit).await?;

@@ -1,7 +1,8 @@
 //! Headers with secret values that are added towards a backend: the document holds their names, the vault their values.
 
 use apidef::Api;
-use common::{Error, Result};
+use apidef::model::{EditError, Problem};
+use common::{Error, FieldError, Result};
 use contracts::apis::SecretHeader;
 
 /// Most secret headers of an API.
@@ -37,7 +38,22 @@ pub(crate) fn name_in(document: &mut Api, headers: &[SecretHeader]) -> Result<()
         secret_ref: header.name.to_ascii_lowercase(),
     };
     upstream.secret_headers = headers.iter().map(named).collect();
-    document.set_upstream(Some(upstream)).map_err(|error| Error::invalid("secretHeaders", error.to_string()))
+    document.set_upstream(Some(upstream)).map_err(|error| match error {
+        EditError::Invalid(problems) => {
+            let field =
+                |problem: Problem| FieldError { field: input_field(&problem.path), message: problem.message };
+            Error::invalid_fields(problems.into_iter().map(field).collect())
+        }
+        other => Error::invalid("secretHeaders", other.to_string()),
+    })
+}
+
+/// The input's field for a place in the upstream: `/secretHeaders/0/name` is `secretHeaders[0].name`.
+fn input_field(pointer: &str) -> String {
+    match pointer.split('/').collect::<Vec<_>>()[..] {
+        ["", list, at, member] => format!("{list}[{at}].{member}"),
+        _ => "secretHeaders".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +73,8 @@ mod tests {
         name_in(&mut document, &[header("X-Backend", "s3cret")]).unwrap();
         let text = serde_json::to_string(&document).unwrap();
         assert!(text.contains("X-Backend") && !text.contains("s3cret"));
-        assert!(name_in(&mut document, &[header("Host", "x")]).is_err());
+        let refused = name_in(&mut document, &[header("X-Backend", "x"), header("Host", "x")]).unwrap_err();
+        assert_eq!(refused.fields[0].field, "secretHeaders[1].name");
         assert!(name_in(&mut Api::new("mock"), &[header("X-Backend", "x")]).is_err());
     }
 
