@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { mailedLink, mutate } from './admin.ts';
-import { inspect, Journey, launch, open, signIn } from './browser.ts';
+import { Journey, launch, open, signIn } from './browser.ts';
 
 const tollgate = inject('tollgate');
 
@@ -92,33 +92,3 @@ it('D7: a key is rotated and the value before works on for the grace time', asyn
   expect(status).toMatch(/200$/);
   await context.close();
 });
-
-it('axe finds nothing on any screen, light and dark, wide and narrow', async () => {
-  const { context, page } = await open(browser, tollgate.portal);
-  await signIn(page, tollgate.portal_user);
-  await page.goto('/');
-  const subscribe = await page
-    .getByRole('link', { name: /^Subscribe to/ })
-    .first()
-    .getAttribute('href');
-  const storage = await context.storageState();
-  await context.close();
-  await inspect(browser, tollgate.portal, [
-    { name: 'portal-catalogue', path: '/', ready: (at) => at.getByRole('link', { name: /^Subscribe to/ }) },
-    { name: 'portal-sign-in', path: '/sign-in', ready: (at) => at.getByRole('button', { name: 'Sign in' }) },
-    { name: 'portal-sign-up', path: '/sign-up', ready: (at) => at.getByRole('button', { name: 'Create account' }) },
-  ]);
-  await inspect(
-    browser,
-    tollgate.portal,
-    [
-      {
-        name: 'portal-subscriptions',
-        path: '/subscriptions',
-        ready: (at) => at.getByRole('button', { name: 'Rotate' }),
-      },
-      { name: 'portal-subscribe', path: subscribe ?? '', ready: (at) => at.getByRole('button', { name: /get a key/ }) },
-    ],
-    storage,
-  );
-}, 120_000);

@@ -11,7 +11,7 @@ it('reads a problem document', async () => {
   };
   const problem = await problemOf(new Response(JSON.stringify(body), { status: 422 }));
   expect(problem).toMatchObject({
-    title: 'invalid input',
+    title: 'one field',
     status: 422,
     code: 'invalid_input',
     requestId: 'req_1',

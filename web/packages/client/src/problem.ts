@@ -34,17 +34,21 @@ export class Problem extends Error {
   }
 }
 
-/** The problem a response carries, also when its body is no problem document. */
+/**
+ * The problem a response carries, also when its body is no problem document. The server's detail says what happened and
+ * is what is read first; its title is only the kind.
+ */
 export async function problemOf(response: Response): Promise<Problem> {
   const header = response.headers.get('x-request-id') ?? undefined;
   const text = await response.text();
   const document = parse(text);
   return new Problem({
     title:
-      document?.title?.replaceAll('_', ' ') ?? `The server answered ${response.status} ${response.statusText}`.trim(),
+      document?.detail ??
+      document?.title?.replaceAll('_', ' ') ??
+      `The server answered ${response.status} ${response.statusText}`.trim(),
     status: response.status,
     code: document?.code,
-    detail: document?.detail,
     errors: document?.errors,
     request_id: document?.request_id ?? header,
   });

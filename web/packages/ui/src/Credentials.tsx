@@ -4,6 +4,8 @@ import { ErrorView, type Failure } from './ErrorView';
 
 export type CredentialValues = { name: string; email: string; password: string };
 
+type Refusal = Failure & { status: number; fields: { field: string; message: string }[] };
+
 type CredentialsProps = {
   /** Label of a further field, for signing up; its value is `name`. */
   nameLabel?: string;
@@ -11,9 +13,14 @@ type CredentialsProps = {
   nameField?: string;
   submit: string;
   sending: boolean;
-  problem: (Failure & { fields: { field: string; message: string }[] }) | null;
+  problem: Refusal | null;
   onSubmit: (values: CredentialValues) => void;
 };
+
+/** A wrong password is nobody's fault to look up: without code and request id. */
+function plain({ title, detail, status, code, requestId }: Refusal): Failure {
+  return status === 401 ? { title } : { title, detail, code, requestId };
+}
 
 const SHOW = { 'aria-label': 'Show the password', tabIndex: 0 };
 
@@ -47,7 +54,7 @@ export function Credentials({ nameLabel, nameField = 'name', submit, sending, pr
   return (
     <form onSubmit={send}>
       <Stack gap="md">
-        {problem && problem.fields.length === 0 && <ErrorView failure={problem} />}
+        {problem && problem.fields.length === 0 && <ErrorView failure={plain(problem)} />}
         {signUp && (
           <TextInput
             label={nameLabel}

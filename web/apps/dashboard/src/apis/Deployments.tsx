@@ -46,30 +46,25 @@ export function Deployments({ api }: { api: ApiDetail }) {
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Deployed</Table.Th>
-              <Table.Th>Serves</Table.Th>
+              <Table.Th className={classes.serves}>Serves</Table.Th>
               <Table.Th ta="right">Roll back</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
             {api.deployments.nodes.map((deployment) => (
               <Table.Tr key={deployment.id}>
-                <Table.Td>
+                <Table.Td className={classes.deployment}>
                   <div>{format.dateTime(new Date(deployment.createdAt), 'local')}</div>
-                  <div className={classes.count}>
+                  <div className={classes.deploymentId} title={deployment.id}>
                     <code>{deployment.id}</code>
-                    {deployment.description && ` · ${deployment.description}`}
+                  </div>
+                  {deployment.description && <div className={classes.count}>{deployment.description}</div>}
+                  <div className={classes.servesBelow}>
+                    <Serving api={api} deploymentId={deployment.id} />
                   </div>
                 </Table.Td>
-                <Table.Td>
-                  <div className={classes.pills}>
-                    {api.stages
-                      .filter((stage) => stage.deploymentId === deployment.id)
-                      .map((stage) => (
-                        <Pill key={stage.name} tone="accent">
-                          {stage.name}
-                        </Pill>
-                      ))}
-                  </div>
+                <Table.Td className={classes.serves}>
+                  <Serving api={api} deploymentId={deployment.id} />
                 </Table.Td>
                 <Table.Td>
                   <Actions
@@ -87,6 +82,21 @@ export function Deployments({ api }: { api: ApiDetail }) {
         </Table>
       </Card>
     </Stack>
+  );
+}
+
+/** The stages that serve a deployment. */
+function Serving({ api, deploymentId }: { api: ApiDetail; deploymentId: string }) {
+  return (
+    <div className={classes.pills}>
+      {api.stages
+        .filter((stage) => stage.deploymentId === deploymentId)
+        .map((stage) => (
+          <Pill key={stage.name} tone="accent">
+            {stage.name}
+          </Pill>
+        ))}
+    </div>
   );
 }
 

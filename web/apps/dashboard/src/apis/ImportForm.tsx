@@ -7,8 +7,9 @@ import type { EditorHandle } from '../editor/CodeEditor';
 import { SegmentLink } from '../frame/links';
 import { FileDrop, type PickedFile } from './FileDrop';
 import classes from './Import.module.css';
-import type { Draft, Fault, SecretHeader } from './importApi';
+import type { Draft, SecretHeader } from './importApi';
 import { peek } from './peek';
+import type { Fault } from './place';
 import { Remarks } from './Remarks';
 import { SecretHeaderFields } from './SecretHeaderFields';
 import type { ImportSource } from './search';
@@ -48,6 +49,7 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
   const [secret, setSecret] = useState<SecretHeader>({ name: '', value: '' });
   const [missing, setMissing] = useState(false);
   const editor = useRef<EditorHandle>(null);
+  const source = useRef<HTMLDivElement>(null);
 
   const text = from === 'file' ? (file?.text ?? '') : from === 'paste' ? pasted : '';
   const found = useMemo(() => peek(text), [text]);
@@ -56,7 +58,10 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
     setMissing(!given);
-    if (!given) return;
+    if (!given) {
+      source.current?.querySelector<HTMLElement>('input, [contenteditable]')?.focus();
+      return;
+    }
     send({
       name: (name ?? found.title ?? '').trim(),
       upstreamUrl: (upstream ?? found.upstreamUrl ?? '').trim(),
@@ -82,23 +87,25 @@ export function ImportForm({ send, sending, faults, error }: ImportFormProps) {
           />
         )}
         <Card title="OpenAPI document" aside={<SourceLinks from={from} />}>
-          {from === 'file' && <FileDrop file={file} onFile={setFile} />}
-          {from === 'url' && (
-            <TextInput
-              label="Address of the document"
-              description="Fetched by the server, JSON or YAML."
-              placeholder="https://example.com/openapi.yaml"
-              type="url"
-              value={url}
-              onChange={(event) => setUrl(event.currentTarget.value)}
-              error={fault('documentUrl')}
-            />
-          )}
-          {from === 'paste' && (
-            <Suspense fallback={<Skeleton h={320} radius={10} aria-label="Loading the editor" />}>
-              <Editor ref={editor} value={pasted} onChange={setPasted} />
-            </Suspense>
-          )}
+          <div ref={source}>
+            {from === 'file' && <FileDrop file={file} onFile={setFile} />}
+            {from === 'url' && (
+              <TextInput
+                label="Address of the document"
+                description="Fetched by the server, JSON or YAML."
+                placeholder="https://example.com/openapi.yaml"
+                type="url"
+                value={url}
+                onChange={(event) => setUrl(event.currentTarget.value)}
+                error={fault('documentUrl')}
+              />
+            )}
+            {from === 'paste' && (
+              <Suspense fallback={<Skeleton h={320} radius={10} aria-label="Loading the editor" />}>
+                <Editor ref={editor} value={pasted} onChange={setPasted} />
+              </Suspense>
+            )}
+          </div>
           {missing && !given && (
             <p className={classes.missing} role="alert">
               {{ file: 'Choose a file first.', url: 'Enter an address first.', paste: 'Paste a document first.' }[from]}

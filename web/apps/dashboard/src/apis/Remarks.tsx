@@ -1,7 +1,7 @@
 import { IconAlert } from '@tollgate/ui';
 import { useEffect, useRef } from 'react';
 import classes from './Import.module.css';
-import type { Remark } from './importApi';
+import { placeOf, type Remark } from './place';
 
 type RemarksProps = {
   tone: 'bad' | 'warn';
@@ -34,7 +34,7 @@ export function Remarks({ tone, title, remarks, focused, onLine }: RemarksProps)
       <ul className={classes.list}>
         {remarks.map((remark) => (
           <li key={`${remark.pointer} ${remark.line} ${remark.message}`}>
-            {remark.pointer && <code className={classes.pointer}>{remark.pointer}</code>}
+            {remark.pointer && <code className={classes.pointer}>{placeOf(remark.pointer)}</code>}
             {remark.line !== null && remark.pointer && <span className={classes.lineNumber}> line {remark.line}</span>}
             {remark.pointer && <br />}
             {remark.message}{' '}

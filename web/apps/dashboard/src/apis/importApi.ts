@@ -1,4 +1,5 @@
 import { graphql, query } from '@tollgate/client/graphql';
+import { type Fault, type Remark, refusedAt } from './place';
 
 const IMPORT = graphql(`
   mutation ImportApi($input: ApiImportInput!) {
@@ -25,9 +26,6 @@ export type Draft = {
   documentUrl?: string;
 };
 
-/** Something about the document, with the place if it is known. */
-export type Remark = { message: string; line: number | null; pointer: string | null };
-export type Fault = Remark & { field: string | null };
 export type ImportedApi = { id: string; name: string; stage: string; invokeUrl: string; pending: boolean };
 export type Outcome = { api: ImportedApi | null; warnings: Remark[]; faults: Fault[] };
 
@@ -45,22 +43,11 @@ export async function importApi(draft: Draft): Promise<Outcome> {
     },
   });
   const { api, invokeUrl, status, warningDetails: warnings } = apiImport;
-  const faults = apiImport.errors.map(({ field, message }) => ({
-    field,
-    message,
-    line: lineOf(message),
-    pointer: null,
-  }));
+  const faults = apiImport.errors.map(({ field, message }) => refusedAt(field, message));
   if (!api || !invokeUrl) return { api: null, warnings, faults };
   return {
     api: { id: api.id, name: api.name, stage: draft.stage, invokeUrl, pending: status === 'PENDING' },
     warnings,
     faults,
   };
-}
-
-/** The line a message names, so that the editor can go there. */
-export function lineOf(message: string): number | null {
-  const line = /\bline (\d+)/.exec(message)?.[1];
-  return line ? Number(line) : null;
 }

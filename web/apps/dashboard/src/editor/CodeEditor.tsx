@@ -48,7 +48,9 @@ export function CodeEditor({ label, hint, value, onChange, onRun, extensions, he
           EditorView.updateListener.of((update) => {
             if (update.docChanged) newest.current.onChange(update.state.doc.toString());
           }),
-          EditorView.contentAttributes.of({ 'aria-label': name }),
+          // Said aloud: a scrolled region's content must be reachable by keyboard, and not every tool takes an editable
+          // element for that.
+          EditorView.contentAttributes.of({ 'aria-label': name, tabindex: '0' }),
         ],
       }),
     });

@@ -88,23 +88,23 @@ export function Graphiql() {
         <Stack gap={16} miw={0}>
           {running.error && <ErrorView failure={asProblem(running.error)} />}
           <div ref={answer}>
-          <Card
-            title="Answer"
-            aside={
-              <span className={classes.hint} role="status">
-                {running.data && (
-                  <>
-                    {format.millis(Math.round(running.data.milliseconds))}
-                    <CopyButton text={running.data.text} label="the answer" />
-                  </>
-                )}
-              </span>
-            }
-          >
-            <pre className={classes.answer} tabIndex={0} role="region" aria-label="Answer as JSON">
-              {running.data?.text ?? <span className={classes.none}>Run the operation: its answer comes here.</span>}
-            </pre>
-          </Card>
+            <Card
+              title="Answer"
+              aside={
+                <span className={classes.hint} role="status">
+                  {running.data && (
+                    <>
+                      {format.millis(Math.round(running.data.milliseconds))}
+                      <CopyButton text={running.data.text} label="the answer" />
+                    </>
+                  )}
+                </span>
+              }
+            >
+              <pre className={classes.answer} tabIndex={0} role="region" aria-label="Answer as JSON">
+                {running.data?.text ?? <span className={classes.none}>Run the operation: its answer comes here.</span>}
+              </pre>
+            </Card>
           </div>
           <Docs />
         </Stack>

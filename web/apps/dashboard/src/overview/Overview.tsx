@@ -84,7 +84,11 @@ function Loading() {
   return (
     <div role="status" aria-label="Loading usage">
       <Stack gap={16}>
-        <Skeleton h={112} radius={12} />
+        <div className={classes.loadingNumbers}>
+          {['a', 'b', 'c', 'd'].map((one) => (
+            <Skeleton key={one} h={112} radius={12} />
+          ))}
+        </div>
         <div className={classes.plots}>
           <Card>
             <Skeleton h={320} />

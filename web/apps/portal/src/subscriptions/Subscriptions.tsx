@@ -65,7 +65,11 @@ function SubscriptionCard({ subscription, made }: { subscription: Subscription; 
   const { app, product, plan, status, keys, curl, createdAt } = subscription;
   const [shown, setShown] = useState(made);
   return (
-    <Card title={`${product.name}, ${plan.name}`} aside={<Pill tone={STATUS[status].tone}>{STATUS[status].text}</Pill>}>
+    <Card
+      title={`${product.name}, ${plan.name}`}
+      label={`${product.name}, ${plan.name}, app ${app.name}`}
+      aside={<Pill tone={STATUS[status].tone}>{STATUS[status].text}</Pill>}
+    >
       <p className={classes.facts}>
         App “{app.name}”, subscribed <When at={new Date(createdAt)} />
       </p>
@@ -83,7 +87,7 @@ function SubscriptionCard({ subscription, made }: { subscription: Subscription; 
             <div>
               <div className={classes.label}>Try it</div>
               <CodeLine
-                label={`a curl command for ${product.name}`}
+                label={`a curl command for ${product.name}, app ${app.name}`}
                 text={curl}
                 shown={shown ? curl : hiding(curl, keys)}
                 prompt
