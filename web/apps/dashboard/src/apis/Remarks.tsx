@@ -35,7 +35,9 @@ export function Remarks({ tone, title, remarks, focused, onLine }: RemarksProps)
         {remarks.map((remark) => (
           <li key={`${remark.pointer} ${remark.line} ${remark.message}`}>
             {remark.pointer && <code className={classes.pointer}>{placeOf(remark.pointer)}</code>}
-            {remark.line !== null && remark.pointer && <span className={classes.lineNumber}> line {remark.line}</span>}
+            {remark.line !== null && remark.pointer && !onLine && (
+              <span className={classes.lineNumber}> line {remark.line}</span>
+            )}
             {remark.pointer && <br />}
             {remark.message}{' '}
             {remark.line !== null && onLine && (

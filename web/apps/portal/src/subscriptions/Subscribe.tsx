@@ -30,6 +30,7 @@ export function Subscribe() {
   const product = catalog?.products.find((one) => one.plans.some((plan) => plan.id === planId));
   const plan = product?.plans.find((one) => one.id === planId);
   const problem = subscribing.error ? asProblem(subscribing.error) : null;
+  const taken = problem?.code === 'subscription_exists';
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
     subscribing.mutate();
@@ -48,11 +49,18 @@ export function Subscribe() {
         </Card>
       )}
       {plan && product && (
-        <Card title={`${product.name}, ${plan.name}`} aside={<PlanPrice plan={plan} />}>
+        <Card
+          title={`${product.name}, ${plan.name}`}
+          aside={
+            <span>
+              <PlanPrice plan={plan} />
+            </span>
+          }
+        >
           <PlanTerms plan={plan} />
           <form onSubmit={onSubmit}>
             <Stack gap="md">
-              {problem && <ErrorView failure={problem} />}
+              {problem && !taken && <ErrorView failure={problem} />}
               <TextInput
                 label="App"
                 description="What will call with the key; any name you like."
@@ -60,6 +68,7 @@ export function Subscribe() {
                 withAsterisk={false}
                 maxLength={100}
                 value={app}
+                error={taken && 'This app has a subscription to this plan already. Name another one.'}
                 onChange={(event) => setApp(event.currentTarget.value)}
               />
               <Button type="submit" loading={subscribing.isPending}>
