@@ -45,17 +45,17 @@ pub(crate) struct Inner {
 /// Serves the inner side on `listener` until stopped.
 pub(crate) fn serve(inner: Inner, listener: TcpListener) -> std::io::Result<Server> {
     let inner = web::Data::new(inner);
-    let app = move || {
-        App::new()
-            .app_data(inner.clone())
-            .app_data(web::PayloadConfig::new(MAX_REQUEST))
-            .route("/livez", web::get().to(HttpResponse::Ok))
-            .route("/readyz", web::get().to(readyz))
-            .route("/metrics", web::get().to(metrics))
-            .route("/internal/{role}/{call}", web::post().to(answer))
-    };
+    let app = move || App::new().app_data(inner.clone()).configure(routes);
     let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(10).listen(listener)?;
     Ok(server.tcp_nodelay(true).run())
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/livez", web::get().to(HttpResponse::Ok))
+        .route("/readyz", web::get().to(readyz))
+        .route("/metrics", web::get().to(metrics))
+        .route("/internal/{role}/{call}", web::post().to(answer));
 }
 
 async fn readyz(inner: web::Data<Inner>) -> HttpResponse {
@@ -75,10 +75,10 @@ async fn answer(
     inner: web::Data<Inner>,
     path: web::Path<(String, String)>,
     request: HttpRequest,
-    body: web::Bytes,
+    body: web::Payload,
 ) -> HttpResponse {
     let (role, call) = path.into_inner();
-    match dispatch(&inner, &role, &call, &request, body.into()).await {
+    match dispatch(&inner, &role, &call, &request, body).await {
         Ok(answer) => HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(answer),
         Err(error) => {
             if let Some(cause) = &error.cause {
@@ -96,7 +96,7 @@ async fn dispatch(
     role: &str,
     call: &str,
     request: &HttpRequest,
-    body: Vec<u8>,
+    body: web::Payload,
 ) -> Result<Vec<u8>> {
     let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
@@ -119,5 +119,36 @@ async fn dispatch(
     let ctx: Ctx = serde_json::from_slice(context).map_err(|error| {
         Error::new(Code::Invalid, "malformed_request", format!("{CONTEXT_HEADER}: {error}"))
     })?;
-    endpoints.answer(call, ctx, body).await
+    // Read last: a stranger's megabytes are nobody's business.
+    let body = body.to_bytes_limited(MAX_REQUEST).await.map_err(|_| {
+        let message = format!("a request has at most {} MB", MAX_REQUEST >> 20);
+        Error::new(Code::PayloadTooLarge, "body_too_large", message)
+    })?;
+    let body = body.map_err(|error| {
+        Error::new(Code::Invalid, "malformed_body", "the body could not be read").because(error)
+    })?;
+    endpoints.answer(call, ctx, body.into()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn the_service_token_is_asked_for_before_the_body_is_read() {
+        let inner = Inner {
+            role: Role::Apis,
+            endpoints: Some(Arc::new(Endpoints::new(Role::Apis))),
+            service_token: "t".repeat(32).into(),
+            readiness: Arc::new(|| Box::pin(async { Vec::new() })),
+            metrics: Arc::new(String::new),
+        };
+        let app = App::new().app_data(web::Data::new(inner)).configure(routes);
+        let app = init_service(app).await;
+        let large =
+            TestRequest::post().uri("/internal/apis/get_api").insert_header(("content-length", "99999999"));
+        assert_eq!(call_service(&app, large.to_request()).await.status(), StatusCode::UNAUTHORIZED);
+    }
 }
