@@ -20,7 +20,7 @@ use contracts::metering::{
     ApiKey, GetApiKey, GetQuotaStatus, QueryUsage, RevealApiKey, RotateApiKey, UsageDimension, UsageStep,
 };
 use contracts::portal::{App, EnsureApp, ListApps};
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use trial::Trials;
 
@@ -52,6 +52,15 @@ struct UsageRange {
     step: Option<UsageStep>,
 }
 
+impl UsageRange {
+    /// Start and end. Callers may name dates at the ends of time.
+    fn bounds(&self, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>)> {
+        let to = self.to.unwrap_or(now);
+        let from = self.from.or_else(|| to.checked_sub_signed(USAGE_RANGE));
+        Ok((from.ok_or_else(|| Error::invalid("to", "is too long ago"))?, to))
+    }
+}
+
 /// `GET /api/subscriptions`: the developer's 100 newest.
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     answer_developer(&state, &request, async |visit| {
@@ -66,7 +75,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
             let app_name = apps.get(&subscription.app).cloned().unwrap_or_default();
             view(&state, &visit.ctx, &trials, subscription, app_name)
         });
-        let subscriptions = try_join_all(views).await?;
+        let subscriptions = stream::iter(views).buffered(catalog::CONCURRENT).try_collect().await?;
         Ok(HttpResponse::Ok().json(SubscriptionsView { subscriptions }))
     })
     .await
@@ -157,9 +166,9 @@ pub(super) async fn usage(state: Data<State>, request: HttpRequest) -> Result<Ht
         let range = Query::<UsageRange>::from_query(request.query_string())
             .map_err(|error| Error::new(Code::Invalid, "malformed_query", error.to_string()))?;
         let subscription = own(&state, &request, &visit).await?;
-        let to = range.to.unwrap_or(visit.ctx.now);
+        let (from, to) = range.bounds(visit.ctx.now)?;
         let query = QueryUsage {
-            from: range.from.unwrap_or(to - USAGE_RANGE),
+            from,
             to,
             step: range.step.unwrap_or(UsageStep::Day),
             group_by: Vec::new(),
@@ -233,4 +242,18 @@ async fn key_view(state: &State, ctx: &Ctx, key: ApiKey) -> Result<KeyView> {
         Err(error) => return Err(error),
     };
     Ok(KeyView { id: key.id, value, prefix: key.prefix, previous_until: key.previous_until })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_before_all_dates_is_refused() {
+        let range = |text: &str| Query::<UsageRange>::from_query(text).map(Query::into_inner).unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        assert_eq!(range("").bounds(now).unwrap(), (now - USAGE_RANGE, now));
+        let refused = range("to=-262143-01-01T00:00:00Z").bounds(now).unwrap_err();
+        assert_eq!(refused.fields[0].field, "to");
+    }
 }
