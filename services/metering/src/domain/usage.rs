@@ -15,6 +15,9 @@ const MAX_DAYS: i64 = 400;
 pub(crate) const MAX_ROWS: usize = 20_000;
 /// Most dimensions to group by.
 const MAX_GROUPS: usize = 4;
+/// Most values of one dimension to filter by, and the most bytes of one.
+const MAX_FILTER_VALUES: usize = 100;
+const MAX_FILTER_VALUE: usize = 600;
 
 /// A checked query over whole minutes. Times are microseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,11 @@ impl UsageQuery {
         }
         if query.group_by.len() > MAX_GROUPS {
             return Err(Error::invalid("groupBy", "must name at most 4 dimensions"));
+        }
+        for values in query.filter.values() {
+            if values.len() > MAX_FILTER_VALUES || values.iter().any(|value| value.len() > MAX_FILTER_VALUE) {
+                return Err(Error::invalid("filter", "at most 100 values of 600 bytes per dimension"));
+            }
         }
         let mut group_by = query.group_by;
         let before = group_by.len();
@@ -254,6 +262,36 @@ mod tests {
                     at = part.to;
                 }
                 assert_eq!(at, to);
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_has_at_most_a_hundred_short_values() {
+        let filtered = |values: Vec<String>| {
+            let at = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+            let filter = [(UsageDimension::Method, values)].into();
+            let (from, to, step) = (at(0), at(DAY), UsageStep::Day);
+            UsageQuery::check(QueryUsage { from, to, step, group_by: vec![], filter })
+        };
+        assert!(filtered(vec!["x".repeat(600); 100]).is_ok());
+        assert!(filtered(vec![String::new(); 101]).is_err());
+        assert!(filtered(vec!["x".repeat(601)]).is_err());
+    }
+
+    #[test]
+    fn dates_at_the_ends_of_time_are_no_panic() {
+        let ends = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, DateTime::UNIX_EPOCH];
+        for (from, to) in ends.into_iter().flat_map(|from| ends.map(|to| (from, to))) {
+            let filter = BTreeMap::new();
+            let _ =
+                UsageQuery::check(QueryUsage { from, to, step: UsageStep::Day, group_by: vec![], filter });
+            let page = common::PageArgs::default();
+            let (key, request_id, api, status_class) = (None, None, None, None);
+            for (from, to) in [(Some(from), Some(to)), (None, Some(to)), (Some(from), None)] {
+                let page = page.clone();
+                let log = QueryRequestLog { key, request_id, api, status_class, from, to, page };
+                let _ = LogQuery::check(&log, DateTime::UNIX_EPOCH);
             }
         }
     }

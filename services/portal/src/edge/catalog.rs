@@ -11,7 +11,7 @@ use contracts::Ctx;
 use contracts::apis::{ApiSummary, FindApis};
 use contracts::billing::{ListProducts, Product};
 use contracts::metering::{GetUsagePlan, UsagePlan};
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::answer;
 use super::views::{ApiView, CatalogView, PlanView, ProductView};
@@ -19,6 +19,8 @@ use crate::State;
 
 /// Most products of a catalogue.
 const MAX_PRODUCTS: usize = 500;
+/// Calls in flight for one visitor.
+pub(super) const CONCURRENT: usize = 8;
 /// APIs asked for at once.
 const APIS_AT_ONCE: usize = 100;
 
@@ -60,7 +62,8 @@ async fn limits(state: &State, ctx: &Ctx, products: &[Product]) -> Result<HashMa
         Err(error) if error.code == Code::NotFound => Ok(None),
         Err(error) => Err(error),
     };
-    Ok(try_join_all(wanted.into_iter().map(get)).await?.into_iter().flatten().collect())
+    let found: Vec<_> = stream::iter(wanted.into_iter().map(get)).buffered(CONCURRENT).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 async fn apis(state: &State, ctx: &Ctx, products: &[Product]) -> Result<HashMap<ApiId, ApiSummary>> {
