@@ -24,11 +24,34 @@ use tokio_util::sync::CancellationToken;
 pub struct Config {
     /// Where stages answer: a URL with `{api_id}` and `{stage}` in it.
     pub invoke_url: String,
+    /// How much one organization may have.
+    pub limits: Limits,
+}
+
+/// How much one organization may have (limits.md of the API Gateway guide where it has a number).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// APIs.
+    pub apis: u64,
+    /// Stages of an API.
+    pub stages_per_api: u64,
+    /// Deployments kept of an API, those its stages serve apart: the oldest make room.
+    pub deployments_per_api: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { apis: 600, stages_per_api: 10, deployments_per_api: 100 }
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { invoke_url: "http://127.0.0.1:8080/_api/{api_id}/{stage}".to_owned() }
+        Self {
+            invoke_url: "http://127.0.0.1:8080/_api/{api_id}/{stage}".to_owned(),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -57,6 +80,9 @@ pub struct State {
 pub async fn build(config: Config, deps: Deps) -> Result<Arc<State>> {
     if !config.invoke_url.contains("{api_id}") || !config.invoke_url.contains("{stage}") {
         return Err(Error::invalid("apis.invoke_url", "must contain {api_id} and {stage}"));
+    }
+    if config.limits.deployments_per_api == 0 {
+        return Err(Error::invalid("apis.limits.deployments_per_api", "must be at least 1"));
     }
     let feed = Feed::new(deps.database.clone());
     Ok(Arc::new(State { config, database: deps.database, clock: deps.clock, vault: deps.vault, feed }))

@@ -20,7 +20,28 @@ use tokio_util::sync::CancellationToken;
 /// Settings of this role.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// How much one organization may have.
+    pub limits: Limits,
+}
+
+/// How much one organization may have.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Products.
+    pub products: u64,
+    /// Plans of a product.
+    pub plans_per_product: u64,
+    /// Subscriptions that are not cancelled.
+    pub subscriptions: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { products: 500, plans_per_product: 50, subscriptions: 10_000 }
+    }
+}
 
 /// What this role runs on.
 #[derive(Debug)]
@@ -36,14 +57,15 @@ pub struct Deps {
 /// The running role.
 #[derive(Debug)]
 pub struct State {
+    config: Config,
     database: Database,
     clock: Clock,
     client: Client,
 }
 
 /// Starts the role on its dependencies.
-pub async fn build(_config: Config, deps: Deps) -> Result<Arc<State>> {
-    Ok(Arc::new(State { database: deps.database, clock: deps.clock, client: deps.client }))
+pub async fn build(config: Config, deps: Deps) -> Result<Arc<State>> {
+    Ok(Arc::new(State { config, database: deps.database, clock: deps.clock, client: deps.client }))
 }
 
 /// The calls this role answers.

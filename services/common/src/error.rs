@@ -168,6 +168,12 @@ impl Error {
         Self::new(Code::NotFound, reason, format!("no such {what}"))
     }
 
+    /// There is as much as `limit`, a setting with the value `most`, allows.
+    pub fn limit_exceeded(limit: &str, most: u64) -> Self {
+        let message = format!("the limit {limit} is reached: at most {most}");
+        Self::new(Code::LimitExceeded, "limit_exceeded", message)
+    }
+
     /// A fault of ours: the caller learns nothing but the request id.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let message = "something went wrong on our side; tell us the request id";

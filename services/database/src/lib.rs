@@ -8,6 +8,7 @@ pub mod changes;
 pub mod connection;
 pub mod error;
 pub mod idempotency;
+pub mod limits;
 pub mod outbox;
 pub mod transaction;
 

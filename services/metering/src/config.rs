@@ -11,11 +11,31 @@ pub struct Config {
     pub record_retention_days: u32,
     /// Where usage records live; absent = in metering's own database, which is SQLite then.
     pub clickhouse: Option<ClickHouseConfig>,
+    /// How much one organization may have.
+    pub limits: Limits,
+}
+
+/// How much one organization may have (limits.md of the API Gateway guide where it has a number).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Usage plans.
+    pub usage_plans: u64,
+    /// Stages that a usage plan opens.
+    pub stages_per_usage_plan: u64,
+    /// API keys, those of subscriptions apart.
+    pub api_keys: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { usage_plans: 300, stages_per_usage_plan: 100, api_keys: 10_000 }
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { record_retention_days: 30, clickhouse: None }
+        Self { record_retention_days: 30, clickhouse: None, limits: Limits::default() }
     }
 }
 

@@ -17,7 +17,7 @@ use database::Database;
 use database::changes::Feed;
 use tokio::sync::Semaphore;
 
-pub use config::{ClickHouseConfig, Config};
+pub use config::{ClickHouseConfig, Config, Limits};
 pub use jobs::{run_jobs, run_once};
 pub use service::Service;
 

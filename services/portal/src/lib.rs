@@ -46,6 +46,24 @@ pub struct Config {
     pub sign_in_attempts_per_account: u32,
     /// Accounts made from one address within 15 minutes.
     pub sign_up_attempts: u32,
+    /// How much one organization may have.
+    pub limits: Limits,
+}
+
+/// How much one organization may have.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// App developers.
+    pub developers: u64,
+    /// Apps of a developer.
+    pub apps_per_developer: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { developers: 10_000, apps_per_developer: 100 }
+    }
 }
 
 impl Default for Config {
@@ -60,6 +78,7 @@ impl Default for Config {
             sign_in_attempts_per_address: 100,
             sign_in_attempts_per_account: 100,
             sign_up_attempts: 100,
+            limits: Limits::default(),
         }
     }
 }

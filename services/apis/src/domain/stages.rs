@@ -1,11 +1,9 @@
 //! Stages: names, settings, addresses (limits of the API Gateway developer guide, limits.md, unless said otherwise).
 
 use common::id::ApiId;
-use common::{Code, Error, FieldError, Result};
+use common::{Error, FieldError, Result};
 use contracts::apis::StageSettings;
 
-/// Most stages of an API.
-pub(crate) const MAX_STAGES: u64 = 10;
 /// Most characters of a stage's name.
 const MAX_NAME: usize = 128;
 /// Most variables of a stage, and most characters of their names and values.
@@ -60,11 +58,6 @@ pub(crate) fn check_settings(settings: &StageSettings) -> Result<()> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::invalid_fields(faults)) }
-}
-
-/// The refusal of an eleventh stage.
-pub(crate) fn too_many() -> Error {
-    Error::new(Code::LimitExceeded, "too_many_stages", format!("an API has at most {MAX_STAGES} stages"))
 }
 
 /// Where the stage answers.

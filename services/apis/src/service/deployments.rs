@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{blocking, stage_of, stages};
 use crate::domain::{documents, stages as rules};
-use crate::{State, store};
+use crate::{Limits, State, store};
 
 /// Most characters of a deployment's description.
 const MAX_DESCRIPTION: usize = 1024;
@@ -65,7 +65,7 @@ async fn deploy_once(state: &State, tx: &TenantTx, ctx: &Ctx, input: &DeployApi)
     .await?;
     let new =
         NewDeployment { api: input.id, revision, document: text, description: input.description.clone() };
-    let (deployment, published) = deploy_to(tx, ctx, &input.stage, new).await?;
+    let (deployment, published) = deploy_to(&state.config.limits, tx, ctx, &input.stage, new).await?;
     let stage = store::stages::get(tx, input.id, &input.stage).await?;
     let stage = stage.ok_or_else(|| Error::internal("a stage is missing after its deployment"))?;
     Ok(Outcome { stage: stage_of(&state.config, stage, revision), deployment, published })
@@ -74,6 +74,7 @@ async fn deploy_once(state: &State, tx: &TenantTx, ctx: &Ctx, input: &DeployApi)
 /// Stores a snapshot, points the stage at it (made when missing) and publishes the stage. Answers the deployment and the
 /// revision of the change stream.
 pub(super) async fn deploy_to(
+    limits: &Limits,
     tx: &TenantTx,
     ctx: &Ctx,
     stage: &str,
@@ -85,12 +86,13 @@ pub(super) async fn deploy_to(
         description: new.description,
         created_at: ctx.now,
     };
+    store::deployments::make_room(tx, new.api, limits.deployments_per_api).await?;
     store::deployments::insert(tx, new.api, &deployment, new.document).await?;
     if store::stages::get(tx, new.api, stage).await?.is_some() {
         store::stages::set_deployment(tx, new.api, stage, deployment.id, ctx.now).await?;
     } else {
-        if store::stages::count(tx, new.api).await? >= rules::MAX_STAGES {
-            return Err(rules::too_many());
+        if store::stages::count(tx, new.api).await? >= limits.stages_per_api {
+            return Err(Error::limit_exceeded("stages_per_api", limits.stages_per_api));
         }
         store::stages::insert(tx, new.api, stage, deployment.id, ctx.now).await?;
     }

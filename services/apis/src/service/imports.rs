@@ -121,6 +121,7 @@ async fn store_import(
             (id, row.revision + 1)
         }
         None => {
+            store::apis::check_room(tx, state.config.limits.apis).await?;
             let id = ApiId::random();
             let new = NewApi { id, document: &document, text: text.clone() };
             store::apis::insert(tx, new, ctx.now).await?;
@@ -141,7 +142,7 @@ async fn store_import(
     let mut deployment = None;
     if let Some(stage) = &input.stage {
         let new = NewDeployment { api: id, revision, document: text, description: None };
-        let (made, at) = deploy_to(tx, ctx, stage, new).await?;
+        let (made, at) = deploy_to(&state.config.limits, tx, ctx, stage, new).await?;
         (deployment, published) = (Some(made), Some(at));
     }
     let row = store::apis::lock(tx, id).await?.ok_or_else(|| Error::not_found("api"))?;

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use common::id::ApiId;
 use common::{Code, Error, Page, PageArgs, Result};
 use database::error::{store, unless_taken};
+use database::limits::Limit;
 use database::{TenantTx, Tx};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
@@ -76,6 +77,11 @@ impl Row {
 /// The tenant's APIs, without documents.
 fn rows(tx: &TenantTx) -> Select<Entity> {
     Entity::find().select_only().columns(Row::COLUMNS).filter(Column::TenantId.eq(tx.tenant().to_string()))
+}
+
+/// Refuses one more API where the tenant has as many as it may have.
+pub(crate) async fn check_room(tx: &TenantTx, most: u64) -> Result<()> {
+    Limit { name: "apis", most, table: "apis", only: "TRUE" }.check(tx).await
 }
 
 /// Stores a new API. Fails when its id is taken: ids are unique over the installation.

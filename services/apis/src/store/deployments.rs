@@ -1,4 +1,4 @@
-//! Deployments. Nothing here changes one.
+//! Deployments. Nothing here changes one; the oldest go where there are too many.
 
 use common::id::{ApiId, DeploymentId};
 use common::{Page, PageArgs, Result};
@@ -6,7 +6,10 @@ use contracts::apis::Deployment;
 use database::error::store;
 use database::{SystemTx, TenantTx, Tx};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
+    Statement,
+};
 
 use super::entities::deployments::{ActiveModel, Column, Entity};
 use super::{column, id, no_cursor, revision, time};
@@ -58,6 +61,19 @@ pub(crate) async fn insert(
         created_at: Set(deployment.created_at.timestamp_micros()),
     };
     Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(store)?;
+    Ok(())
+}
+
+/// Removes the oldest deployments of an API beyond `most`, less one for that which comes next. One that a stage serves
+/// stays, and also that which a stage leaves for the next: a gateway may be asking for it.
+pub(crate) async fn make_room(tx: &TenantTx, api: ApiId, most: u64) -> Result<()> {
+    let delete = "DELETE FROM deployments WHERE api_id = $1 AND tenant_id = $2 \
+                  AND id <= (SELECT id FROM deployments WHERE api_id = $1 AND tenant_id = $2 \
+                             ORDER BY id DESC LIMIT 1 OFFSET $3) \
+                  AND id NOT IN (SELECT deployment_id FROM stages WHERE api_id = $1 AND tenant_id = $2)";
+    let values = [api.to_string().into(), tx.tenant().to_string().into(), column(most - 1)?.into()];
+    let statement = Statement::from_sql_and_values(tx.conn().get_database_backend(), delete, values);
+    tx.conn().execute_raw(statement).await.map_err(store)?;
     Ok(())
 }
 

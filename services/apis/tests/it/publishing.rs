@@ -2,12 +2,13 @@
 
 use apidef::Edit;
 use apidef::model::{ApiTexts, Verb};
+use apis::{Config, Limits};
 use common::id::{ApiId, DeploymentId};
 use common::{Code, PageArgs};
 use contracts::Ctx;
 use contracts::apis::{
-    DeployApi, EditApi, GetApi, ImportApi, ListDeployments, SecretHeader, SetStageDeployment, StageSettings,
-    UpdateStage,
+    DeleteApi, DeployApi, EditApi, GetApi, ImportApi, ListDeployments, SecretHeader, SetStageDeployment,
+    StageSettings, UpdateStage,
 };
 use contracts::metering::Throttle;
 use contracts::stream::Liveness;
@@ -25,6 +26,8 @@ on_both_stores!(
     a_change_is_live_when_the_gateways_have_it,
     what_is_missing_is_named,
     a_stage_that_cannot_be_read_hides_no_other,
+    an_organization_has_no_more_apis_than_its_limit,
+    the_oldest_deployments_make_room_but_those_that_are_served,
 );
 
 async fn rename(role: &Role, ctx: &Ctx, id: ApiId, name: &str) {
@@ -101,7 +104,8 @@ async fn an_api_has_at_most_ten_stages(store: Store) {
         role.call(&ctx, deploy(id, &format!("v{number}"))).await.unwrap();
     }
     let refused = role.call(&ctx, deploy(id, "v11")).await.unwrap_err();
-    assert_eq!((refused.code, refused.reason.as_ref()), (Code::LimitExceeded, "too_many_stages"));
+    assert_eq!((refused.code, refused.reason.as_ref()), (Code::LimitExceeded, "limit_exceeded"));
+    assert_eq!(refused.message, "the limit stages_per_api is reached: at most 10");
     role.call(&ctx, deploy(id, "v10")).await.unwrap();
     let page = PageArgs::default();
     assert_eq!(role.call(&ctx, ListDeployments { id, page }).await.unwrap().items.len(), 11);
@@ -197,4 +201,39 @@ async fn a_stage_that_cannot_be_read_hides_no_other(store: Store) {
     assert_eq!(faults, [true, true, true, false]);
     assert!(served[..3].iter().all(|change| change.state.is_none()));
     assert_eq!(served[3].state.as_ref().unwrap().api, sound);
+}
+
+fn limited(apis: u64, deployments_per_api: u64) -> Config {
+    Config { limits: Limits { apis, deployments_per_api, ..Limits::default() }, ..Config::default() }
+}
+
+async fn an_organization_has_no_more_apis_than_its_limit(store: Store) {
+    let role = Role::configured(store, limited(2, 100)).await;
+    let ctx = role.tenant();
+    let api = role.import(&ctx).await.api.id;
+    role.import(&ctx).await;
+    let refused = role.call(&ctx, pets()).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason.as_ref()), (Code::LimitExceeded, "limit_exceeded"));
+    assert_eq!(refused.message, "the limit apis is reached: at most 2");
+    role.call(&ctx, ImportApi { api: Some(api), ..pets() }).await.unwrap();
+    role.import(&role.tenant()).await;
+    role.call(&ctx, DeleteApi { id: api }).await.unwrap();
+    role.import(&ctx).await;
+}
+
+async fn the_oldest_deployments_make_room_but_those_that_are_served(store: Store) {
+    let role = Role::configured(store, limited(10, 3)).await;
+    let ctx = role.tenant();
+    let imported = role.import(&ctx).await;
+    let (id, first) = (imported.api.id, imported.deployment.unwrap().id);
+    let mut made = vec![first];
+    for _ in 0..5 {
+        role.advance();
+        let ctx = Ctx { now: role.clock.now(), ..ctx.clone() };
+        made.push(role.call(&ctx, deploy(id, "v2")).await.unwrap().deployment.id);
+    }
+    let page = PageArgs::default();
+    let kept = role.call(&ctx, ListDeployments { id, page }).await.unwrap().items;
+    let kept: Vec<_> = kept.into_iter().map(|deployment| deployment.id).collect();
+    assert_eq!(kept, [made[5], made[4], made[3], first]);
 }

@@ -41,6 +41,10 @@ pub(crate) struct Role {
 
 impl Role {
     pub(crate) async fn start(store: Store) -> Self {
+        Self::configured(store, Config::default()).await
+    }
+
+    pub(crate) async fn configured(store: Store, config: Config) -> Self {
         let store = TestDatabase::new(store, Schema::Apis).await.unwrap();
         let clock = Clock::manual(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let deps = Deps {
@@ -48,7 +52,7 @@ impl Role {
             clock: clock.clone(),
             vault: Vault::from_keys(&[Vault::generate_key("test").into()]).unwrap(),
         };
-        let state = apis::build(Config::default(), deps).await.unwrap();
+        let state = apis::build(config, deps).await.unwrap();
         let endpoints = Arc::new(apis::endpoints(&state));
         let client = Client::builder().local(endpoints, tokio::runtime::Handle::current()).build();
         Self { client, clock, store }

@@ -14,8 +14,6 @@ use crate::{State, store};
 
 /// Most characters of a description.
 const MAX_DESCRIPTION: usize = 1_000;
-/// Most plans of a product.
-const MAX_PLANS: u64 = 50;
 
 /// Adds a plan to a product. `metering` is asked for the usage plan with the caller's permissions.
 pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreatePlan) -> Result<Plan> {
@@ -34,9 +32,9 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreatePlan) -> Re
         return serde_json::from_str(&first).map_err(Error::internal);
     }
     store::products::lock(&tx, input.product).await?.ok_or_else(|| Error::not_found("product"))?;
-    if store::plans::count(&tx, input.product).await? >= MAX_PLANS {
-        let message = format!("a product has at most {MAX_PLANS} plans");
-        return Err(Error::new(Code::LimitExceeded, "too_many_plans", message));
+    let most = state.config.limits.plans_per_product;
+    if store::plans::count(&tx, input.product).await? >= most {
+        return Err(Error::limit_exceeded("plans_per_product", most));
     }
     let plan = Plan {
         id: PlanId::new(ctx.now),

@@ -35,6 +35,7 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateProduct) ->
         plans: Vec::new(),
         created_at: ctx.now,
     };
+    store::products::check_room(&tx, state.config.limits.products).await?;
     store::products::insert(&tx, &product).await?;
     audit::record(&tx, &ctx, "product.create", product.id, &product).await?;
     let outcome = serde_json::to_string(&product).map_err(Error::internal)?;

@@ -67,6 +67,7 @@ async fn store_subscription(
         key_name: input.key_name.clone().unwrap_or(plan.name),
         created_at: ctx.now,
     };
+    store::subscriptions::check_room(&tx, state.config.limits.subscriptions).await?;
     if let Err(Taken) = store::subscriptions::insert(&tx, &new).await? {
         let message = "this app has a subscription to this plan already";
         return Err(Error::new(Code::AlreadyExists, "subscription_exists", message));

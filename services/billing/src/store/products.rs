@@ -5,6 +5,7 @@ use common::id::{ApiId, ProductId};
 use common::{Error, Page, PageArgs, Result};
 use contracts::billing::Product;
 use database::error::store;
+use database::limits::Limit;
 use database::{TenantTx, Tx};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
@@ -26,6 +27,11 @@ pub(crate) struct ProductRow {
 
 fn own(tx: &TenantTx) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(tx.tenant().to_string()))
+}
+
+/// Refuses one more product where the tenant has as many as it may have.
+pub(crate) async fn check_room(tx: &TenantTx, most: u64) -> Result<()> {
+    Limit { name: "products", most, table: "products", only: "TRUE" }.check(tx).await
 }
 
 /// Stores a product.

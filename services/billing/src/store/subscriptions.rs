@@ -5,6 +5,7 @@ use common::id::{AppId, DeveloperId, KeyId, PlanId, SubscriptionId};
 use common::{Page, PageArgs, Result};
 use contracts::billing::SubscriptionStatus;
 use database::error::{store, unless_taken};
+use database::limits::Limit;
 use database::{TenantTx, Tx};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
@@ -46,6 +47,12 @@ pub(crate) struct SubscriptionRow {
 
 fn own(tx: &TenantTx) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(tx.tenant().to_string()))
+}
+
+/// Refuses one more subscription where the tenant has as many as it may have. Cancelled ones are history.
+pub(crate) async fn check_room(tx: &TenantTx, most: u64) -> Result<()> {
+    let only = "status <> 'cancelled'";
+    Limit { name: "subscriptions", most, table: "subscriptions", only }.check(tx).await
 }
 
 /// Stores a pending subscription, unless the app has this plan already.

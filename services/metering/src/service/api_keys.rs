@@ -42,6 +42,9 @@ pub(crate) async fn create(service: Arc<Service>, ctx: Ctx, request: CreateApiKe
         let liveness = service.feed.wait_live(revision).await?;
         return Ok(SavedApiKey { api_key: seen_at(&ctx, made_before.key), value, liveness });
     }
+    if request.subscription.is_none() {
+        api_keys::check_room(&tx, service.config.limits.api_keys).await?;
+    }
     check_plans(&tx, &request.usage_plans).await?;
     let id = request.id.unwrap_or_else(|| KeyId::new(ctx.now));
     let value = request.value.unwrap_or_else(new_value);

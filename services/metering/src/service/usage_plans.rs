@@ -1,10 +1,11 @@
 //! Usage plans: limits and the stages they hold for.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use common::id::UsagePlanId;
+use common::id::{ApiId, UsagePlanId};
 use common::{Code, Error, Page, Result};
-use contracts::apis::GetApi;
+use contracts::apis::FindApis;
 use contracts::metering::{
     AccessEntry, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, PlanStage, SavedUsagePlan,
     UpdateUsagePlan, UsagePlan, UsagePlanEntry,
@@ -17,12 +18,16 @@ use super::Service;
 use crate::domain::usage_plans::check;
 use crate::store::{published_revision, quotas, usage_plans};
 
+/// APIs that one call finds.
+const FIND_AT_ONCE: usize = 100;
+
 pub(crate) async fn create(
     service: Arc<Service>,
     ctx: Ctx,
     content: CreateUsagePlan,
 ) -> Result<SavedUsagePlan> {
     check(&content)?;
+    check_stage_count(&service, &content)?;
     check_stages_exist(&service, &ctx, &content.stages, &[]).await?;
     let tx = service.database.tenant(&ctx).await?;
     if let Some(id) = idempotency::begin(&tx, &ctx, &content).await? {
@@ -43,6 +48,7 @@ pub(crate) async fn create(
         degraded: content.degraded,
         created_at: ctx.now,
     };
+    usage_plans::check_room(&tx, service.config.limits.usage_plans).await?;
     usage_plans::insert(&tx, &usage_plan).await?;
     idempotency::finish::<CreateUsagePlan>(&tx, &ctx, &usage_plan.id.to_string()).await?;
     audit::record(&tx, &ctx, "usage_plan.create", usage_plan.id, &usage_plan).await?;
@@ -56,6 +62,7 @@ pub(crate) async fn update(
 ) -> Result<SavedUsagePlan> {
     let UpdateUsagePlan { id, content } = request;
     check(&content)?;
+    check_stage_count(&service, &content)?;
     let reading = service.database.tenant_read(&ctx).await?;
     let before = usage_plans::get(&reading, id).await?;
     reading.commit().await?;
@@ -138,6 +145,12 @@ fn change_key(id: UsagePlanId) -> String {
     format!("usage_plan/{id}")
 }
 
+fn check_stage_count(service: &Service, content: &CreateUsagePlan) -> Result<()> {
+    let most = service.config.limits.stages_per_usage_plan;
+    let fits = u64::try_from(content.stages.len()).is_ok_and(|count| count <= most);
+    if fits { Ok(()) } else { Err(Error::limit_exceeded("stages_per_usage_plan", most)) }
+}
+
 /// Asks the role `apis` for every stage that `known` does not name yet. A stage removed since then does not stand in the
 /// way of other changes.
 async fn check_stages_exist(
@@ -148,19 +161,21 @@ async fn check_stages_exist(
 ) -> Result<()> {
     // Whoever may write usage plans may name the organization's stages, with or without the right to read documents.
     let ctx = ctx.as_service(Role::Metering);
-    for (index, stage) in wanted.iter().enumerate() {
-        let is_known = known.iter().any(|old| old.api_id == stage.api_id && old.stage == stage.stage);
-        if is_known {
-            continue;
-        }
-        let api = match service.client.call(&ctx, GetApi { id: stage.api_id }).await {
-            Ok(api) => api,
-            Err(error) if error.code == Code::NotFound => {
-                return Err(Error::invalid(format!("stages[{index}].apiId"), "names no API of yours"));
-            }
-            Err(error) => return Err(error),
+    let is_known =
+        |stage: &PlanStage| known.iter().any(|old| old.api_id == stage.api_id && old.stage == stage.stage);
+    let unknown: Vec<_> = wanted.iter().enumerate().filter(|(_, stage)| !is_known(stage)).collect();
+    let ids: BTreeSet<ApiId> = unknown.iter().map(|(_, stage)| stage.api_id).collect();
+    let ids: Vec<_> = ids.into_iter().collect();
+    let mut apis = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(FIND_AT_ONCE) {
+        let found = service.client.call(&ctx, FindApis { ids: ids.to_vec() }).await?;
+        apis.extend(found.into_iter().map(|api| (api.id, api)));
+    }
+    for (index, stage) in unknown {
+        let Some(api) = apis.get(&stage.api_id) else {
+            return Err(Error::invalid(format!("stages[{index}].apiId"), "names no API of yours"));
         };
-        if !api.summary.stages.iter().any(|existing| existing.name == stage.stage) {
+        if !api.stages.iter().any(|existing| existing.name == stage.stage) {
             return Err(Error::invalid(format!("stages[{index}].stage"), "names no stage of this API"));
         }
     }

@@ -6,6 +6,7 @@ use common::id::{KeyId, SubscriptionId, TenantId, UsagePlanId};
 use common::{Error, Page, PageArgs, Result};
 use contracts::metering::{ApiKey, KeyEntry, ListApiKeys};
 use database::error::{is_unique_violation, store};
+use database::limits::Limit;
 use database::{TenantTx, Tx};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
@@ -48,6 +49,12 @@ impl StoredKey {
             plan: key.plan,
         }
     }
+}
+
+/// Refuses one more key where the tenant has as many as it may have. A subscription's key is not counted: the subscription
+/// was, and must get its key.
+pub(crate) async fn check_room(tx: &TenantTx, most: u64) -> Result<()> {
+    Limit { name: "api_keys", most, table: "api_keys", only: "subscription_id IS NULL" }.check(tx).await
 }
 
 /// Stores a new key with its value. Fails when the value belongs to a key already, whoever owns it, or the id to another

@@ -6,6 +6,7 @@ use common::id::{KeyId, UsagePlanId};
 use common::{Error, Page, PageArgs, Result};
 use contracts::metering::{DegradedMode, Period, PlanStage, Quota, Throttle, UsagePlan};
 use database::error::store;
+use database::limits::Limit;
 use database::{TenantTx, Tx};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
@@ -13,6 +14,11 @@ use sea_orm::{
 
 use super::entities::{usage_plan, usage_plan_stage};
 use super::sql::{column, execute, parsed, query, signed, time, unsigned};
+
+/// Refuses one more plan where the tenant has as many as it may have.
+pub(crate) async fn check_room(tx: &TenantTx, most: u64) -> Result<()> {
+    Limit { name: "usage_plans", most, table: "usage_plans", only: "TRUE" }.check(tx).await
+}
 
 /// Stores a new plan.
 pub(crate) async fn insert(tx: &TenantTx, plan: &UsagePlan) -> Result<()> {

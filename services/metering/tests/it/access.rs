@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use common::Code;
 use common::PageArgs;
-use common::id::{ApiId, GatewayId, KeyId};
+use common::id::{ApiId, GatewayId, KeyId, SubscriptionId};
 use common::secret::sha256_hex;
 use contracts::metering::{
     AccessEntry, DeleteApiKey, DeleteUsagePlan, FollowAccess, GetApiKey, GetQuotaStatus, GetUsagePlan,
@@ -14,6 +15,8 @@ use contracts::metering::{
 use contracts::stream::{Change, Follow, Liveness};
 use database::Tx;
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
+use futures_util::future::join_all;
+use metering::Limits;
 
 use crate::on_both_stores;
 use crate::world::{World, key_content, plan_content, reason, unknown_key};
@@ -35,6 +38,7 @@ on_both_stores![
     a_change_is_noted_with_who_made_it,
     followers_end_with_the_owners_state,
     a_change_waits_for_live_gateways_and_says_when_they_lag,
+    limits_hold_when_everything_is_made_at_once,
 ];
 
 const QUOTA: Quota = Quota { limit: 100, period: Period::Month, offset: 7 };
@@ -330,4 +334,26 @@ async fn a_change_waits_for_live_gateways_and_says_when_they_lag(world: World) {
         () = following => unreachable!(),
     };
     assert_eq!(saved.liveness, Liveness::Live);
+}
+
+async fn limits_hold_when_everything_is_made_at_once(world: World) {
+    let limits = Limits { usage_plans: 2, stages_per_usage_plan: 1, api_keys: 3 };
+    let world = world.limited(limits).await;
+    let owner = world.owner();
+    let two = plan_content(None, &[(world.api, "prod"), (world.api, "dev")]);
+    let refused = owner.call(two).await.unwrap_err();
+    assert_eq!(refused.message, "the limit stages_per_usage_plan is reached: at most 1");
+    let plans = (0..5).map(|_| owner.call(plan_content(None, &[(world.api, "prod")])));
+    let plans: Vec<_> = join_all(plans).await;
+    let keys: Vec<_> = join_all((0..6).map(|_| owner.call(key_content(&[])))).await;
+    assert_eq!(plans.iter().filter(|made| made.is_ok()).count(), 2);
+    assert_eq!(keys.iter().filter(|made| made.is_ok()).count(), 3);
+    for refused in plans.into_iter().filter_map(Result::err).chain(keys.into_iter().filter_map(Result::err)) {
+        assert_eq!((refused.code, refused.reason.as_ref()), (Code::LimitExceeded, "limit_exceeded"));
+    }
+    // A subscription that was made gets its key; another organization has its own count.
+    let mut sold = key_content(&[]);
+    sold.subscription = Some(SubscriptionId::new(world.clock.now()));
+    owner.call(sold).await.unwrap();
+    world.stranger().call(key_content(&[])).await.unwrap();
 }

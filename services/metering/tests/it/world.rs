@@ -7,14 +7,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::id::{ApiId, DeploymentId, GatewayId, KeyId, TenantId, UsagePlanId};
 use common::vault::Vault;
-use common::{Clock, Error, Result};
-use contracts::apis::{ApiDetail, ApiSummary, GetApi, Stage, StageSettings};
+use common::{Clock, Result};
+use contracts::apis::{ApiSummary, FindApis, Stage, StageSettings};
 use contracts::metering::{
     CreateApiKey, CreateUsagePlan, DegradedMode, PlanStage, Quota, SavedApiKey, UsagePlan,
 };
 use contracts::{Call, Client, Ctx, Endpoints, Role};
 use database::Database;
-use metering::{ClickHouseConfig, Config, Dependencies, Service};
+use metering::{ClickHouseConfig, Config, Dependencies, Limits, Service};
 use migrations::Schema;
 use testkit::{DatabaseRole, TestClickHouse, TestPostgres};
 use tokio::runtime::Handle;
@@ -28,7 +28,8 @@ pub(crate) struct World {
     pub(crate) api: ApiId,
     tenant: TenantId,
     pub(crate) clickhouse: Option<TestClickHouse>,
-    _postgres: Option<TestPostgres>,
+    config: Config,
+    postgres: Option<TestPostgres>,
 }
 
 /// The role `apis` with one API of one tenant, in two stages.
@@ -89,16 +90,22 @@ impl World {
         let vault = Vault::from_keys(&[Vault::generate_key("test").into()]).unwrap();
         let dependencies =
             Dependencies { database: database.clone(), vault, client: client.clone(), clock: clock.clone() };
-        let service = metering::build(config, dependencies).unwrap();
+        let service = metering::build(config.clone(), dependencies).unwrap();
         let (api, tenant) = (ApiId::random(), TenantId::new(clock.now()));
         let apis = Arc::new(Apis { tenant, api });
-        let apis_endpoints = Endpoints::new(Role::Apis).with::<GetApi, _, _, _>(&apis, Apis::get);
+        let apis_endpoints = Endpoints::new(Role::Apis).with::<FindApis, _, _, _>(&apis, Apis::find);
         client.connect(
             Client::builder()
                 .local(Arc::new(metering::endpoints(&service)), Handle::current())
                 .local(Arc::new(apis_endpoints), Handle::current()),
         );
-        Self { service, client, clock, database, api, tenant, clickhouse, _postgres: postgres }
+        Self { service, config, client, clock, database, api, tenant, clickhouse, postgres }
+    }
+
+    /// The same store with other limits.
+    pub(crate) async fn limited(self, limits: Limits) -> Self {
+        let config = Config { limits, ..self.config };
+        Self::with(self.database, config, self.postgres, self.clickhouse).await
     }
 
     /// A member of the tenant that owns [`World::api`].
@@ -135,9 +142,9 @@ pub(crate) async fn sqlite(file: &Path) -> Database {
 }
 
 impl Apis {
-    async fn get(self: Arc<Self>, ctx: Ctx, request: GetApi) -> Result<ApiDetail> {
-        if ctx.tenant != Some(self.tenant) || request.id != self.api {
-            return Err(Error::not_found("api"));
+    async fn find(self: Arc<Self>, ctx: Ctx, request: FindApis) -> Result<Vec<ApiSummary>> {
+        if ctx.tenant != Some(self.tenant) || !request.ids.contains(&self.api) {
+            return Ok(Vec::new());
         }
         let stage = |name: &str| Stage {
             name: name.to_owned(),
@@ -147,7 +154,7 @@ impl Apis {
             updated_at: ctx.now,
             undeployed_changes: false,
         };
-        let summary = ApiSummary {
+        Ok(vec![ApiSummary {
             id: self.api,
             name: "pets".to_owned(),
             description: None,
@@ -155,8 +162,7 @@ impl Apis {
             stages: vec![stage("prod"), stage("dev")],
             created_at: ctx.now,
             updated_at: ctx.now,
-        };
-        Ok(ApiDetail { summary, document: apidef::Api::default() })
+        }])
     }
 }
 

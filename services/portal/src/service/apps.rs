@@ -11,9 +11,6 @@ use database::{TenantTx, audit, idempotency};
 use crate::store::apps::Taken;
 use crate::{State, store};
 
-/// Most apps of a developer.
-const MAX_APPS: u64 = 100;
-
 /// Makes an app on the provider's behalf.
 pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateApp) -> Result<App> {
     let name = text::name("name", &input.name)?;
@@ -24,7 +21,7 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateApp) -> Res
     if store::developers::get(&tx, input.developer).await?.is_none() {
         return Err(Error::not_found("developer"));
     }
-    let Ok(app) = insert(&tx, &ctx, input.developer, name).await? else {
+    let Ok(app) = insert(&state, &tx, &ctx, input.developer, name).await? else {
         return Err(Error::new(Code::AlreadyExists, "app_exists", "this developer has an app of this name"));
     };
     let outcome = serde_json::to_string(&app).map_err(Error::internal)?;
@@ -41,7 +38,7 @@ pub(crate) async fn ensure(state: Arc<State>, ctx: Ctx, input: EnsureApp) -> Res
     if let Some(app) = store::apps::find_by_name(&tx, developer, &name).await? {
         return Ok(app);
     }
-    if let Ok(app) = insert(&tx, &ctx, developer, name.clone()).await? {
+    if let Ok(app) = insert(&state, &tx, &ctx, developer, name.clone()).await? {
         tx.commit().await?;
         return Ok(app);
     }
@@ -65,14 +62,15 @@ pub(crate) async fn list(state: Arc<State>, ctx: Ctx, input: ListApps) -> Result
 }
 
 async fn insert(
+    state: &State,
     tx: &TenantTx,
     ctx: &Ctx,
     developer: DeveloperId,
     name: String,
 ) -> Result<Result<App, Taken>> {
-    if store::apps::count(tx, developer).await? >= MAX_APPS {
-        let message = format!("a developer has at most {MAX_APPS} apps");
-        return Err(Error::new(Code::LimitExceeded, "too_many_apps", message));
+    let most = state.config.limits.apps_per_developer;
+    if store::apps::count(tx, developer).await? >= most {
+        return Err(Error::limit_exceeded("apps_per_developer", most));
     }
     let app = App { id: AppId::new(ctx.now), developer, name, created_at: ctx.now };
     if let Err(taken) = store::apps::insert(tx, &app).await? {

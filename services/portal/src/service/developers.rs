@@ -38,6 +38,10 @@ pub(crate) async fn sign_up(
     let hash = state.sign_ins.sign_up(ctx.client_address, &portal, &input.password, ctx.now).await?;
     let developer = Developer { id: DeveloperId::new(ctx.now), email, name, created_at: ctx.now };
     let tx = state.database.tenant(&ctx).await?;
+    if store::developers::find_by_email(&tx, &developer.email).await?.is_none() {
+        // A repeat signs in, also where there is no room for another.
+        store::developers::check_room(&tx, state.config.limits.developers).await?;
+    }
     if let Err(Taken) = store::developers::insert(&tx, &developer, Some(hash)).await? {
         drop(tx);
         return repeat(&state, &ctx, &developer.email, &input.password).await;
@@ -70,6 +74,7 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateDeveloper) 
     }
     let invited = hash.is_none();
     let developer = Developer { id: DeveloperId::new(ctx.now), email, name, created_at: ctx.now };
+    store::developers::check_room(&tx, state.config.limits.developers).await?;
     if let Err(Taken) = store::developers::insert(&tx, &developer, hash).await? {
         return Err(email_taken());
     }

@@ -4,6 +4,7 @@ use common::id::DeveloperId;
 use common::{Page, PageArgs, Result};
 use contracts::portal::Developer;
 use database::error::{store, unless_taken};
+use database::limits::Limit;
 use database::{TenantTx, Tx};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
@@ -18,6 +19,11 @@ pub(crate) struct Taken;
 
 fn own(tx: &TenantTx) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(tx.tenant().to_string()))
+}
+
+/// Refuses one more developer where the tenant has as many as it may have.
+pub(crate) async fn check_room(tx: &TenantTx, most: u64) -> Result<()> {
+    Limit { name: "developers", most, table: "developers", only: "TRUE" }.check(tx).await
 }
 
 /// Stores a developer, unless the address is taken.

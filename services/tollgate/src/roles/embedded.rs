@@ -151,7 +151,10 @@ fn unused_address() -> SocketAddr {
 
 async fn start_domain(shared: &Shared, data_dir: &DataDir, addresses: &Addresses) -> Result<Vec<Running>> {
     let tenants = tenants::Config { console_url: addresses.console.clone(), ..Default::default() };
-    let apis = apis::Config { invoke_url: format!("{}/_api/{{api_id}}/{{stage}}", addresses.gateway) };
+    let apis = apis::Config {
+        invoke_url: format!("{}/_api/{{api_id}}/{{stage}}", addresses.gateway),
+        ..Default::default()
+    };
     Ok(vec![
         super::start_tenants(shared, &store(data_dir, Schema::Tenants, tenants)).await?,
         super::start_apis(shared, &store(data_dir, Schema::Apis, apis)).await?,
