@@ -176,7 +176,7 @@ pub struct EditApi {
     pub id: ApiId,
     /// The revision the caller saw; absent = whatever it is now.
     pub expected_revision: Option<u64>,
-    /// The edits, applied in order, all or none.
+    /// The edits, applied in order, all or none; at most 200.
     pub edits: Vec<apidef::Edit>,
     /// New secret headers towards the backend, replacing the old ones; absent = as they are.
     pub secret_headers: Option<Vec<SecretHeader>>,

@@ -142,7 +142,7 @@ pub(crate) struct ApiEditInput {
     api_id: ID,
     /// The revision the caller saw: the edit is refused when it is no longer that. Any when absent.
     expected_revision: Option<Long>,
-    /// The edits, applied in order, all or none.
+    /// The edits, applied in order, all or none; at most 200.
     edits: Vec<Json<serde_json::Value>>,
     /// Headers added towards the backend, replacing the old ones; as they are when absent.
     secret_headers: Option<Vec<SecretHeaderInput>>,

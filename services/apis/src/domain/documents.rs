@@ -11,6 +11,9 @@ pub(crate) const MAX_DOCUMENT: usize = 16 << 20;
 /// readers of JSON stop at 128.
 const MAX_LEVELS: usize = 100;
 
+/// Most problems of a document told at once.
+const MAX_PROBLEMS: usize = 100;
+
 /// The document as it is stored.
 pub(crate) fn to_text(document: &Api) -> Result<String> {
     let text = serde_json::to_string(document).map_err(Error::internal)?;
@@ -57,16 +60,18 @@ pub(crate) fn check_deployable(document: &Api) -> Result<()> {
     if problems.is_empty() {
         return Ok(());
     }
-    Err(Error::invalid_fields(problems.into_iter().map(|problem| at_document("document", problem)).collect()))
+    Err(Error::invalid_fields(
+        problems.into_iter().take(MAX_PROBLEMS).map(|problem| at_document("document", problem)).collect(),
+    ))
 }
 
 /// A refused edit; `at` is its place in the request.
 pub(crate) fn refused_edit(at: usize, error: EditError) -> Error {
     let field = format!("edits[{at}]");
     match error {
-        EditError::Invalid(problems) => {
-            Error::invalid_fields(problems.into_iter().map(|problem| at_document(&field, problem)).collect())
-        }
+        EditError::Invalid(problems) => Error::invalid_fields(
+            problems.into_iter().take(MAX_PROBLEMS).map(|problem| at_document(&field, problem)).collect(),
+        ),
         error => Error::invalid(field, error.to_string()),
     }
 }

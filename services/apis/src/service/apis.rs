@@ -18,6 +18,8 @@ use crate::{State, store};
 
 /// Times an edit without an expected revision is tried again on a newer document.
 const TRIES: u32 = 10;
+/// Most edits of one request: each looks at the whole document.
+const MAX_EDITS: usize = 200;
 /// Most ids of one [`FindApis`].
 const MAX_IDS: usize = 100;
 
@@ -51,6 +53,9 @@ pub(crate) async fn get(state: Arc<State>, ctx: Ctx, input: GetApi) -> Result<Ap
 
 /// Applies edits to the document as it is, and stores it if nobody changed it meanwhile.
 pub(crate) async fn edit(state: Arc<State>, ctx: Ctx, input: EditApi) -> Result<ApiDetail> {
+    if input.edits.len() > MAX_EDITS {
+        return Err(Error::invalid("edits", format!("at most {MAX_EDITS}")));
+    }
     if let Some(headers) = &input.secret_headers {
         secret_headers::check(headers)?;
     }

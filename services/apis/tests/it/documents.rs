@@ -100,6 +100,8 @@ async fn a_refused_edit_changes_nothing(store: Store) {
     let missing = Edit::DeleteMethod { path: "/pets".into(), verb: Verb::Put };
     let refused = role.call(&ctx, edit(id, vec![rename("New"), missing])).await.unwrap_err();
     assert_eq!((refused.code, refused.fields[0].field.as_str()), (Code::Invalid, "edits[1]"));
+    let refused = role.call(&ctx, edit(id, vec![rename("New"); 201])).await.unwrap_err();
+    assert_eq!((refused.code, refused.fields[0].field.as_str()), (Code::Invalid, "edits"));
     let read = role.call(&ctx, GetApi { id }).await.unwrap();
     assert_eq!((read.summary.name.as_str(), read.summary.revision), ("Pets", 1));
 }

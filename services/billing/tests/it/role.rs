@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use billing::{Config, Deps, State};
+use billing::{Config, Deps, Limits, State};
 use chrono::{DateTime, TimeDelta};
 use common::id::{TenantId, TokenId, UsagePlanId};
 use common::money::Money;
@@ -25,12 +25,16 @@ pub(crate) struct Role {
 
 impl Role {
     pub(crate) async fn start(store: Store) -> Self {
+        Self::limited(store, Limits::default()).await
+    }
+
+    pub(crate) async fn limited(store: Store, limits: Limits) -> Self {
         let store = TestDatabase::new(store, Schema::Billing).await.unwrap();
         let clock = Clock::manual(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let peers = Peers::new();
         let client = Client::unconnected();
         let deps = Deps { database: store.database.clone(), clock: clock.clone(), client: client.clone() };
-        let state = billing::build(Config::default(), deps).await.unwrap();
+        let state = billing::build(Config { limits }, deps).await.unwrap();
         let mut routes = Client::builder().local(Arc::new(billing::endpoints(&state)), Handle::current());
         for peer in peers.endpoints() {
             routes = routes.local(Arc::new(peer), Handle::current());

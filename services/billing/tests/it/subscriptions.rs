@@ -8,8 +8,8 @@ use common::id::DeveloperId;
 use common::{Code, PageArgs};
 use contracts::Ctx;
 use contracts::billing::{
-    CancelSubscription, CreateSubscription, GetSubscription, ListSubscriptions, Plan, Subscription,
-    SubscriptionStatus,
+    CancelSubscription, CreatePlan, CreateProduct, CreateSubscription, GetSubscription, ListSubscriptions,
+    Plan, Subscription, SubscriptionStatus,
 };
 use contracts::portal::App;
 use contracts::stream::Liveness;
@@ -29,6 +29,7 @@ on_both_stores!(
     cancelling_while_metering_is_down_revokes_later,
     a_subscription_cancelled_while_its_key_is_made_ends_revoked,
     an_app_has_a_plan_once_at_a_time,
+    an_organization_has_no_more_products_plans_and_subscriptions_than_its_limits,
     a_repeated_subscribe_answers_the_first_key,
     what_is_not_the_tenants_cannot_be_subscribed,
     subscriptions_are_listed_by_developer_and_plan,
@@ -262,4 +263,33 @@ async fn subscriptions_are_listed_by_developer_and_plan(store: Store) {
     let page = PageArgs { first: Some(2), after: newest.next };
     let oldest = role.call(&ctx, list(page)).await.unwrap();
     assert_eq!((newest.items.len(), oldest.items.len(), oldest.next), (2, 1, None));
+}
+
+async fn an_organization_has_no_more_products_plans_and_subscriptions_than_its_limits(store: Store) {
+    let limits = billing::Limits { products: 1, plans_per_product: 1, subscriptions: 1 };
+    let role = Role::limited(store, limits).await;
+    let ctx = role.tenant();
+    let plan = role.plan(&ctx).await;
+    let product =
+        CreateProduct { name: "P".into(), description: String::new(), apis: vec![], published: true };
+    let second = CreatePlan {
+        product: plan.product,
+        name: "Second".into(),
+        description: String::new(),
+        price: plan.price.clone(),
+        usage_plan: plan.usage_plan,
+    };
+    let made = role.call(&ctx, subscribe(&plan, &role.peers.app(&ctx))).await.unwrap().subscription;
+    let other = role.peers.app(&ctx);
+    let refusals = [
+        role.call(&ctx, product).await.map(drop).unwrap_err(),
+        role.call(&ctx, second).await.map(drop).unwrap_err(),
+        role.call(&ctx, subscribe(&plan, &other)).await.map(drop).unwrap_err(),
+    ];
+    for (refused, limit) in refusals.iter().zip(["products", "plans_per_product", "subscriptions"]) {
+        assert_eq!((refused.code, refused.reason.as_ref()), (Code::LimitExceeded, "limit_exceeded"));
+        assert_eq!(refused.message, format!("the limit {limit} is reached: at most 1"));
+    }
+    role.call(&ctx, CancelSubscription { id: made.id }).await.unwrap();
+    role.call(&ctx, subscribe(&plan, &other)).await.unwrap();
 }

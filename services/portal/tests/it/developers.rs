@@ -8,7 +8,7 @@ use contracts::portal::{
     AuthenticateDeveloper, CreateApp, CreateDeveloper, EnsureApp, GetApp, ListApps, ListDevelopers,
     SetDeveloperPassword, SignInDeveloper, SignUpDeveloper,
 };
-use portal::Config;
+use portal::{Config, Limits};
 use testkit::{Store, on_both_stores};
 
 use crate::role::{PASSWORD, Role, developer, edge, sign_up};
@@ -19,6 +19,7 @@ on_both_stores!(
     every_fault_of_a_sign_up_is_named,
     wrong_address_and_wrong_password_look_alike,
     guessing_a_password_is_slowed_down,
+    an_organization_has_no_more_developers_and_apps_than_its_limits,
     an_invited_developer_sets_a_password_once,
     a_developer_added_with_a_password_signs_in,
     apps_belong_to_their_tenant,
@@ -180,4 +181,25 @@ async fn a_repeated_create_makes_one_developer(store: Store) {
     assert_eq!(role.call(&acme, create("bob@example.com", Some(PASSWORD))).await.unwrap(), first);
     let other = role.call(&acme, create("eve@example.com", Some(PASSWORD))).await.unwrap_err();
     assert_eq!(other.code, Code::Conflict);
+}
+
+async fn an_organization_has_no_more_developers_and_apps_than_its_limits(store: Store) {
+    let limits = Limits { developers: 1, apps_per_developer: 1 };
+    let role = Role::configured(store, Config { limits, ..Config::default() }).await;
+    let acme = role.provider("acme");
+    let ann = role.sign_up(&acme, "ann@example.com").await.developer;
+    let app = |name: &str| CreateApp { developer: ann.id, name: name.into() };
+    role.call(&acme, app("first")).await.unwrap();
+    let refusals = [
+        role.call(&edge(&acme), sign_up("bob@example.com")).await.map(drop).unwrap_err(),
+        role.call(&acme, create("bob@example.com", None)).await.map(drop).unwrap_err(),
+        role.call(&acme, app("second")).await.map(drop).unwrap_err(),
+    ];
+    for (refused, limit) in refusals.iter().zip(["developers", "developers", "apps_per_developer"]) {
+        assert_eq!((refused.code, refused.reason.as_ref()), (Code::LimitExceeded, "limit_exceeded"));
+        assert_eq!(refused.message, format!("the limit {limit} is reached: at most 1"));
+    }
+    // Signing up again signs in, and another organization has its own count.
+    assert_eq!(role.sign_up(&acme, "ann@example.com").await.developer, ann);
+    role.sign_up(&role.provider("other"), "bob@example.com").await;
 }
