@@ -332,7 +332,8 @@ pub(crate) fn escape(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
 }
 
-fn pointer(base: &str, token: &str) -> String {
+/// A JSON pointer one token longer.
+pub(crate) fn pointer(base: &str, token: &str) -> String {
     format!("{base}/{}", escape(token))
 }
 

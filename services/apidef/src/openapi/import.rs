@@ -8,7 +8,7 @@ use super::node::{At, Kind, Node, Place, told};
 use super::refs::MAX_COPIED;
 use super::{Import, ImportError, ImportOptions, Warning};
 use crate::MAX_RESOURCES;
-use crate::model::validate::check_base_url;
+use crate::model::validate::{Problem, check_base_url, pointer};
 use crate::model::{Api, DEFAULT_ROUTE, Documentation, Model, Server, Upstream, Verb, validate};
 use crate::path::{PathTemplate, TemplateFault};
 
@@ -34,6 +34,8 @@ pub(super) struct Importer<'a> {
     pub(super) warnings: Vec<Warning>,
     /// Paths by shape and verb, to find two that match the same requests.
     pub(super) routes: HashMap<(String, Verb), String>,
+    /// Where parts of the API came from, by their pointers in it.
+    pub(super) places: HashMap<String, At<'a>>,
     pub(super) operation_names: HashSet<String>,
     /// References being replaced by what they refer to, to find circles.
     pub(super) inlining: Vec<String>,
@@ -75,6 +77,7 @@ impl<'a> Importer<'a> {
             api: Api::default(),
             warnings: Vec::new(),
             routes: HashMap::new(),
+            places: HashMap::new(),
             operation_names: HashSet::new(),
             inlining: Vec::new(),
             depth: 0,
@@ -99,9 +102,26 @@ impl<'a> Importer<'a> {
         self.paths()?;
         self.ignored()?;
         if let Some(problem) = validate(&self.api).into_iter().next() {
-            return Err(self.root.error(format!("{}: {}", problem.path, problem.message)));
+            return Err(self.at_its_place(&problem));
         }
         Ok(Import { api: self.api, warnings: self.warnings })
+    }
+
+    /// A problem of the API at the value of the document that its part came from. What is below that is told by the names
+    /// of the API, which may be other ones than the document's.
+    fn at_its_place(&self, problem: &Problem) -> ImportError {
+        let mut part = problem.path.as_str();
+        loop {
+            if let Some(at) = self.places.get(part) {
+                let below = problem.path[part.len()..].trim_start_matches('/');
+                let below = if below.is_empty() { String::new() } else { format!("{below}: ") };
+                return at.error(format!("{below}{}", problem.message));
+            }
+            let Some((above, _)) = part.rsplit_once('/') else {
+                return self.root.error(format!("{}: {}", problem.path, problem.message));
+            };
+            part = above;
+        }
     }
 
     pub(super) fn warn(&mut self, at: &At<'_>, message: impl Into<String>) {
@@ -124,6 +144,7 @@ impl<'a> Importer<'a> {
         let title = info.text_of("title")?;
         let name = self.options.name.clone().or(title).filter(|name| !name.trim().is_empty());
         let name = name.ok_or_else(|| info.error("there is no title"))?;
+        self.places.insert("/name".into(), info.clone());
         self.api.name = name.trim().chars().take(1_024).collect();
         self.api.description = info.text_of("description")?;
         self.api.version = info.text_of("version")?;
@@ -193,12 +214,15 @@ impl<'a> Importer<'a> {
     }
 
     fn upstream(&mut self) -> Result<(), ImportError> {
-        let refuse = |url: &str, reason: String| {
-            self.root.error(format!("the upstream url {url:?} cannot be used: {reason}"))
-        };
         let url = match &self.options.upstream_url {
             Some(url) => {
-                check_base_url(url).map_err(|reason| refuse(url, reason))?;
+                check_base_url(url).map_err(|reason| ImportError {
+                    line: None,
+                    column: None,
+                    path: String::new(),
+                    reason: format!("{url:?} cannot be used: {reason}"),
+                    option: Some("upstreamUrl"),
+                })?;
                 url.clone()
             }
             None => {
@@ -260,6 +284,7 @@ impl<'a> Importer<'a> {
             let schema = self.value(&at)?;
             let description = schema.get("description").and_then(Value::as_str).map(str::to_owned);
             let model = Model { content_type: "application/json".into(), description, schema };
+            self.places.insert(pointer("/models", name), at);
             self.api.models.insert(name.to_owned(), model);
         }
         Ok(())
@@ -296,6 +321,7 @@ impl<'a> Importer<'a> {
                 self.warn(&at, format!("the path is the same as another one, {key}; verbs are joined"));
             }
             debug_assert!(self.api.resources.len() <= MAX_RESOURCES);
+            self.places.insert(pointer("/resources", &key), at.clone());
             let item = self.follow(at.clone())?;
             self.path_item(&key, path, &template, &item)?;
         }

@@ -188,7 +188,13 @@ impl<'a> Reader<'a> {
 
     fn error(&self, reason: impl Into<String>) -> ImportError {
         let path = self.path.iter().map(|token| format!("/{}", escape(token))).collect();
-        ImportError { line: Some(self.line), column: Some(self.column()), path, reason: reason.into() }
+        ImportError {
+            line: Some(self.line),
+            column: Some(self.column()),
+            path,
+            reason: reason.into(),
+            option: None,
+        }
     }
 }
 

@@ -72,11 +72,13 @@ pub struct ImportError {
     pub path: String,
     /// What is wrong.
     pub reason: String,
+    /// The option at fault, by the name callers know it under, when it is not the document.
+    pub option: Option<&'static str>,
 }
 
 impl ImportError {
     fn at_start(reason: impl Into<String>) -> Self {
-        Self { line: Some(1), column: Some(1), path: String::new(), reason: reason.into() }
+        Self { line: Some(1), column: Some(1), path: String::new(), reason: reason.into(), option: None }
     }
 }
 
@@ -94,7 +96,7 @@ impl fmt::Display for ImportError {
 
 impl From<ImportError> for common::Error {
     fn from(error: ImportError) -> Self {
-        Self::invalid("document", error.to_string())
+        Self::invalid(error.option.unwrap_or("document"), error.to_string())
     }
 }
 

@@ -237,6 +237,7 @@ impl<'a> At<'a> {
             column: Some(self.node.column),
             path: told(self.place.pointer()),
             reason: told(reason.into()),
+            option: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::ImportError;
 use super::import::{Importer, MAX_SERVERS, Version, is_key_scheme, is_something};
 use super::node::{At, Kind};
+use crate::model::validate::pointer;
 use crate::model::{AuthorizationType, DEFAULT_ROUTE, Integration, IntegrationType, Method, Verb};
 use crate::path::PathTemplate;
 
@@ -101,8 +102,13 @@ impl<'a> Importer<'a> {
         self.responses(route, verb, at, &mut method)?;
         self.authorization(at, &mut method)?;
         method.request_validator = self.validator_of(at)?;
+        let place = format!("{}/resourceMethods/{verb}", pointer("/resources", route.key));
+        self.places.insert(place.clone(), at.clone());
         let integration = match at.get("x-amazon-apigateway-integration") {
-            Some(found) => self.integration(route, found)?,
+            Some(found) => {
+                self.places.insert(format!("{place}/methodIntegration"), found.clone());
+                self.integration(route, found)?
+            }
             None => proxy(route, verb),
         };
         method.api_key_required = self.needs_key(at, integration.kind)?;

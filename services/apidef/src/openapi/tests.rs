@@ -41,6 +41,26 @@ fn ok() -> Value {
 }
 
 #[test]
+fn a_bad_upstream_is_the_fault_of_its_option_and_not_of_the_document() {
+    let options = ImportOptions { upstream_url: Some("ftp://backend".into()), ..ImportOptions::default() };
+    let refused = open_import(&options, &document(json!({}), json!({}))).unwrap_err();
+    assert_eq!((refused.option, refused.line, refused.path.as_str()), (Some("upstreamUrl"), None, ""));
+    let error = common::Error::from(refused);
+    assert_eq!(error.fields[0].field, "upstreamUrl");
+}
+
+#[test]
+fn what_cannot_run_is_reported_where_the_document_says_it() {
+    let integration =
+        json!({ "type": "http", "httpMethod": "GET", "uri": "https://a.example/{id}" });
+    let operation = json!({ "responses": ok(), "x-amazon-apigateway-integration": integration });
+    let refused = refused(json!({ "/pets": { "get": operation } }), json!({}));
+    assert_eq!(refused.path, "/paths/~1pets/get/x-amazon-apigateway-integration");
+    assert!(refused.line.is_some_and(|line| line > 10), "{refused}");
+    assert_eq!(refused.reason, "uri: nothing gives a value to {id}");
+}
+
+#[test]
 fn every_operation_is_proxied_to_the_same_path_of_the_upstream() {
     let found = imported(
         json!({ "/pets/{petId}/": { "get": { "responses": ok(), "parameters": [

@@ -178,7 +178,7 @@ impl Reader {
                 _ => {}
             }
         }
-        ImportError { line: Some(line), column: Some(column), path, reason: reason.into() }
+        ImportError { line: Some(line), column: Some(column), path, reason: reason.into(), option: None }
     }
 }
 
