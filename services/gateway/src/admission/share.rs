@@ -255,8 +255,9 @@ impl Share {
         });
     }
 
-    /// The report was lost, or nobody knows: the tokens wait for the next. Charging them twice is the safe mistake. Answers
-    /// whether the caller has to see to the next report; otherwise the share is in the queue again.
+    /// The report was lost, or nobody knows: the tokens wait for the next. Charging them twice is the safe mistake.
+    ///
+    /// Answers whether the caller has to see to the next report; otherwise the share is in the queue again.
     #[must_use]
     pub fn not_reported(&self, tokens: i64) -> bool {
         self.taken.fetch_add(tokens, Ordering::AcqRel);
