@@ -51,8 +51,7 @@ fn a_bad_upstream_is_the_fault_of_its_option_and_not_of_the_document() {
 
 #[test]
 fn what_cannot_run_is_reported_where_the_document_says_it() {
-    let integration =
-        json!({ "type": "http", "httpMethod": "GET", "uri": "https://a.example/{id}" });
+    let integration = json!({ "type": "http", "httpMethod": "GET", "uri": "https://a.example/{id}" });
     let operation = json!({ "responses": ok(), "x-amazon-apigateway-integration": integration });
     let refused = refused(json!({ "/pets": { "get": operation } }), json!({}));
     assert_eq!(refused.path, "/paths/~1pets/get/x-amazon-apigateway-integration");

@@ -14,9 +14,9 @@ use contracts::metering::{
 };
 use contracts::stream::{Change, Follow, Liveness};
 use database::Tx;
-use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use futures_util::future::join_all;
 use metering::Limits;
+use sea_orm::{ConnectionTrait, QueryResult, Statement};
 
 use crate::on_both_stores;
 use crate::world::{World, key_content, plan_content, reason, unknown_key};
