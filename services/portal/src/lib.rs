@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use common::mail::Mailer;
 use common::origin::TrustedProxies;
-use common::sign_in::{Limits, SignIns};
+use common::sign_in::{self, SignIns};
 use common::{Clock, Error, Result};
 use contracts::portal as calls;
 use contracts::{Client, Endpoints, Role};
@@ -112,7 +112,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Arc<State>> {
     if config.session_days == 0 {
         return Err(Error::invalid("portal.session_days", "must be at least 1"));
     }
-    let limits = Limits {
+    let limits = sign_in::Limits {
         account_and_address: config.sign_in_attempts,
         address: config.sign_in_attempts_per_address,
         account: config.sign_in_attempts_per_account,
