@@ -17,7 +17,7 @@ pub use method::{
     AuthorizationType, ContentHandling, Integration, IntegrationResponse, IntegrationType, Method,
     MethodResponse, PassthroughBehavior, RequestBody, TlsConfig,
 };
-pub use validate::{Problem, validate};
+pub use validate::{Problem, is_field_value, is_own_response_header, validate};
 pub use verb::{Verb, VerbSet};
 
 /// The key of the resource that answers what nothing else does.

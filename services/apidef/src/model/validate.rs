@@ -39,6 +39,26 @@ const MAX_MAPPINGS: usize = 200;
 /// The most selection patterns of all integrations together: each costs time when a gateway loads the stage.
 const MAX_PATTERNS: usize = 5_000;
 
+/// Whether a response header is the gateway's own: it frames the message, belongs to one connection (RFC 9110 section 7.6.1)
+/// or says what the gateway says about a call. No mapping sets it.
+pub fn is_own_response_header(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-amzn-requestid",
+        "x-tollgate-reason",
+    ];
+    NAMES.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
 /// Everything wrong in a document; empty: it can be deployed.
 pub fn validate(api: &Api) -> Vec<Problem> {
     let mut problems = check_name(&api.name, "/name");
@@ -246,9 +266,12 @@ pub(crate) fn check_integration(
         }
     }
     for (status, response) in &integration.integration_responses {
+        let place = format!("{place}/integrationResponses/{}/responseTemplates", escape(status));
         for (kind, text) in &response.response_templates {
+            if !is_field_value(kind) {
+                problems.push(problem(&pointer(&place, kind), "not a media type"));
+            }
             if let Err(error) = template::check(text) {
-                let place = format!("{place}/integrationResponses/{}/responseTemplates", escape(status));
                 problems.push(problem(&pointer(&place, kind), error.to_string()));
             }
         }
@@ -295,6 +318,9 @@ fn check_responses(integration: &Integration, place: &str) -> Vec<Problem> {
             if !name.is_some_and(is_token) {
                 problems.push(problem(&place, "not of the form method.response.header.{name}"));
             }
+            if name.is_some_and(is_own_response_header) {
+                problems.push(problem(&place, "the gateway decides this header itself"));
+            }
             if let Err(error) = ResponseSource::parse(source) {
                 problems.push(problem(&place, error.to_string()));
             }
@@ -311,6 +337,11 @@ fn is_status(text: &str) -> bool {
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Whether it can be the value of a header line: nothing in it ends the line (RFC 9110 section 5.5).
+pub fn is_field_value(value: impl AsRef<[u8]>) -> bool {
+    value.as_ref().iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
 }
 
 pub(super) fn join(problems: &[Problem]) -> String {
@@ -352,6 +383,27 @@ mod tests {
         api.put_resource("/a").unwrap();
         api.put_method("/a", Verb::Get, Method::default()).unwrap();
         assert_eq!(validate(&api), []);
+    }
+
+    #[test]
+    fn a_mapping_cannot_set_what_frames_an_answer_or_what_the_gateway_says_itself() {
+        let mut api = Api::new("a");
+        let mut integration = Integration { kind: IntegrationType::Mock, ..Integration::default() };
+        let mut answer = IntegrationResponse { status_code: "200".into(), ..IntegrationResponse::default() };
+        let own = ["Transfer-Encoding", "content-length", "Connection", "X-Amzn-RequestId", "x-tollgate-reason"];
+        for name in own.into_iter().chain(["Date", "Retry-After", "WWW-Authenticate"]) {
+            answer.response_parameters.insert(format!("method.response.header.{name}"), "'x'".into());
+        }
+        answer.response_templates.insert("text/html\r\nSet-Cookie: a=b".into(), "x".into());
+        integration.integration_responses.insert("default".into(), answer);
+        api.put_resource("/a").unwrap();
+        let method = Method { integration: Some(integration), ..Method::default() };
+        api.resources.entry("/a".into()).or_default().methods.insert(Verb::Get, method);
+        let place = "/resources/~1a/resourceMethods/GET/methodIntegration/integrationResponses/default";
+        let mut expected: Vec<String> =
+            own.iter().map(|name| format!("{place}/responseParameters/method.response.header.{name}")).collect();
+        expected.push(format!("{place}/responseTemplates/text~1html\r\nSet-Cookie: a=b"));
+        assert_eq!(places(&api), expected);
     }
 
     #[test]

@@ -73,7 +73,10 @@ pub(super) fn write_request_head(
     out.push(b' ');
     out.extend_from_slice(target.path_and_query.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    line(out, "host", upstream.authority.as_bytes());
+    let is_host = |name: &str| name.eq_ignore_ascii_case("host");
+    let mapped_host = target.headers.iter().find(|(name, value)| is_host(name) && !value.is_empty());
+    let host = mapped_host.map_or(&upstream.authority, |(_, value)| value);
+    line(out, "host", host.as_bytes());
 
     let secrets: &[(String, String)] =
         if upstream.resolver.is_to_upstream() { &route.stage.secret_headers } else { &[] };
@@ -101,7 +104,7 @@ pub(super) fn write_request_head(
         }
     }
     write_trace(out, cx);
-    for (name, value) in target.headers.iter().chain(secrets) {
+    for (name, value) in target.headers.iter().filter(|(name, _)| !is_host(name)).chain(secrets) {
         line(out, name, value.as_bytes());
     }
     match body {

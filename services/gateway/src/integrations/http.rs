@@ -3,23 +3,24 @@
 //! Bodies are held whole, as they came and as they are mapped: each up to the limit of API Gateway, whatever the stage allows
 //! for those that stream.
 
-use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use apidef::integration::{BodyRule, MappingPlan, ResponsePlan, ResponseSource};
+use apidef::model::{is_field_value, is_own_response_header};
 use apidef::template::Template;
 use bytes::{Bytes, BytesMut};
 use contracts::record::Reason;
+use tokio::time::timeout_at;
 
 use super::context::{variable, with_input};
 use super::forward::{Outgoing, is_hop_by_hop, write_request_head};
-use super::{Failure, relay};
+use super::Failure;
 use crate::answer::Answer;
 use crate::errors::Refusal;
 use crate::phases::{CallRecord, Cx, Route, Step};
 use crate::server::{Inbound, Outbound};
 use crate::snapshot::Upstream;
-use crate::upstream::{Framing, FramingFault, UpstreamError};
+use crate::upstream::{Exchange, Framing, FramingFault, UpstreamError};
 
 /// Largest body that is held whole (limits.md of the API Gateway guide).
 const HELD_LIMIT: usize = 10 * 1024 * 1024;
@@ -135,6 +136,7 @@ async fn exchange(
     }
 }
 
+/// Sends the request and takes in the answer, both whole, within the integration's time.
 async fn ask(
     cx: &Cx<'_>,
     route: &Route<'_>,
@@ -142,17 +144,23 @@ async fn ask(
     head: &[u8],
     body: &[u8],
 ) -> Result<Answered, Failure> {
-    let client = &cx.worker.client;
-    let closed = |_| Failure::Upstream(UpstreamError::ClosedEarly { reused: false });
+    let deadline = common::clock::monotonic() + route.method.timeout;
     // A pooled connection may be closed by now, and a mapped call is not repeated: it gets a new one.
-    let mut exchange = client.open(&upstream.origin, head, true).await?;
+    let mut exchange = super::open(cx, upstream, head, true, deadline).await?;
+    let answered = timeout_at(deadline.into(), converse(cx, &mut exchange, body));
+    let answered = answered.await.map_err(|_| Failure::TimedOut)??;
+    cx.worker.client.close(exchange);
+    Ok(answered)
+}
+
+async fn converse(cx: &Cx<'_>, exchange: &mut Exchange, body: &[u8]) -> Result<Answered, Failure> {
+    let closed = |_| Failure::Upstream(UpstreamError::ClosedEarly { reused: false });
     let framing = (!body.is_empty()).then_some(Framing::Length(body.len() as u64));
     let is_head = cx.request.head().method == actix_http::Method::HEAD;
-    let (mut sink, mut source) = exchange.split(framing, is_head, client.head_limit());
+    let (mut sink, mut source) = exchange.split(framing, is_head, cx.worker.client.head_limit());
     sink.write(body).await.map_err(closed)?;
     sink.finish().await.map_err(closed)?;
-    let moved = Cell::new(common::clock::monotonic());
-    let meta = relay::head(&mut source, route.method.timeout, &moved).await?;
+    let meta = source.head().await?;
     let mut headers = Vec::new();
     source.each_header(|name, value| {
         if !is_hop_by_hop(name) {
@@ -168,7 +176,6 @@ async fn ask(
         }
         received.extend_from_slice(piece.bytes);
     }
-    client.close(exchange);
     Ok(Answered { status: meta.status, headers, body: received.freeze() })
 }
 
@@ -182,7 +189,7 @@ fn map_answer(cx: &Cx<'_>, route: &Route<'_>, plan: &ResponsePlan, answered: &An
     match plan.template(accept) {
         Some((media_type, template)) => {
             answer.body = render(cx, route, template, &answered.body)?.into();
-            answer.header("content-type", media_type);
+            set_media_type(&mut answer, media_type);
         }
         None => {
             answer.body = answered.body.clone();
@@ -195,7 +202,14 @@ fn map_answer(cx: &Cx<'_>, route: &Route<'_>, plan: &ResponsePlan, answered: &An
     ControlFlow::Continue(answer)
 }
 
-/// Sets the headers a response plan names; `integration` gives the values of an upstream's header.
+/// Says what the body is. A document from before media types were checked may hold anything.
+pub(super) fn set_media_type(answer: &mut Answer, media_type: &str) {
+    if is_field_value(media_type) {
+        answer.header("content-type", media_type);
+    }
+}
+
+/// Sets the headers a response plan names, except the gateway's own; `integration` gives the values of an upstream's header.
 pub(super) fn set_headers(
     cx: &Cx<'_>,
     route: &Route<'_>,
@@ -203,7 +217,7 @@ pub(super) fn set_headers(
     answer: &mut Answer,
     integration: impl Fn(&str) -> Vec<Vec<u8>>,
 ) {
-    for (name, source) in &plan.headers {
+    for (name, source) in plan.headers.iter().filter(|(name, _)| !is_own_response_header(name)) {
         let values: Vec<Vec<u8>> = match source {
             ResponseSource::Static(text) => vec![text.clone().into_bytes()],
             ResponseSource::Header(from) => integration(from).pop().into_iter().collect(),
@@ -215,9 +229,8 @@ pub(super) fn set_headers(
                 variable(cx, route, from).map(String::into_bytes).into_iter().collect()
             }
         };
-        let fits = |value: &Vec<u8>| value.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t');
         answer.headers.retain(|(set, _)| !set.eq_ignore_ascii_case(name));
-        for value in values.into_iter().filter(fits) {
+        for value in values.into_iter().filter(|value| is_field_value(value)) {
             answer.header(name, value);
         }
     }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use apidef::integration::{BodyRule, MappingPlan, mock_status};
 
-use super::http::{misconfigured, or_refuse, read_body, render, set_headers, unsupported};
+use super::http::{misconfigured, or_refuse, read_body, render, set_headers, set_media_type, unsupported};
 use crate::answer::Answer;
 use crate::phases::{CallRecord, Cx, Route, Step};
 use crate::server::{Inbound, Outbound};
@@ -32,7 +32,7 @@ pub(super) async fn call(
     let accept = cx.header("accept").and_then(|value| std::str::from_utf8(value).ok());
     if let Some((media_type, template)) = response.template(accept) {
         answer.body = render(cx, route, template, &body)?.into();
-        answer.header("content-type", media_type);
+        set_media_type(&mut answer, media_type);
     }
     set_headers(cx, route, response, &mut answer, |_| Vec::new());
     ControlFlow::Continue(answer)

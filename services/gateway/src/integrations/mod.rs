@@ -10,14 +10,16 @@ mod proxy;
 mod relay;
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use contracts::record::Reason;
+use tokio::time::timeout_at;
 
 use crate::errors::Refusal;
 use crate::phases::{CallRecord, Cx, Route, Step};
 use crate::server::{BodyFault, Ending, Inbound, Outbound};
-use crate::snapshot::Backend;
-use crate::upstream::UpstreamError;
+use crate::snapshot::{Backend, Upstream};
+use crate::upstream::{Exchange, UpstreamError};
 
 /// Carries the call out.
 pub(crate) async fn call(
@@ -40,13 +42,27 @@ pub(crate) async fn call(
     }
 }
 
+/// Connects and sends the request's head before the integration's time is over.
+async fn open(
+    cx: &Cx<'_>,
+    upstream: &Upstream,
+    head: &[u8],
+    fresh: bool,
+    deadline: Instant,
+) -> Result<Exchange, Failure> {
+    let opened = cx.worker.client.open(&upstream.origin, head, fresh);
+    Ok(timeout_at(deadline.into(), opened).await.map_err(|_| Failure::NotConnected)??)
+}
+
 /// Why a call did not get its answer.
 #[derive(Debug)]
 enum Failure {
     /// The upstream failed.
     Upstream(UpstreamError),
-    /// The integration's time is over.
+    /// The integration's time is over and the upstream may have seen the request.
     TimedOut,
+    /// The integration's time is over and no connection was made.
+    NotConnected,
     /// The client left.
     ClientGone,
     /// The client's body is over the stage's limit.
@@ -74,9 +90,15 @@ impl From<BodyFault> for Failure {
 }
 
 impl Failure {
+    /// True when the client ended the exchange: it left, or broke off its request.
+    fn is_clients(&self) -> bool {
+        matches!(self, Self::ClientGone | Self::TooLarge | Self::Malformed | Self::Stalled)
+    }
+
     fn reason(&self) -> Reason {
         match self {
             Self::TimedOut => Reason::UpstreamTimeout,
+            Self::NotConnected => Reason::UpstreamUnreachable,
             Self::ClientGone => Reason::ClientDisconnected,
             Self::TooLarge => Reason::PayloadTooLarge,
             Self::Malformed => Reason::BadRequest,
@@ -97,7 +119,12 @@ impl Failure {
 
     /// The answer to a client that can still be given one.
     fn refusal(&self, cx: &Cx<'_>, route: &Route<'_>) -> Refusal {
-        let refusal = Refusal::new(self.reason());
+        let mut refusal = Refusal::new(self.reason());
+        if matches!(self, Self::NotConnected) {
+            // For the caller a timeout like any other; the reason says that nothing was done and nothing counts.
+            let timeout = Refusal::new(Reason::UpstreamTimeout);
+            refusal = refusal.with(timeout.status, timeout.message);
+        }
         if let Self::Upstream(error) = self {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             let (api, stage) = (route.stage.api, &route.stage.name);

@@ -66,9 +66,10 @@ async fn exchange(
 ) -> Result<(), Failure> {
     let repeatable =
         inbound.framing().is_none() && matches!(cx.method(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
-    match attempt(cx, route, upstream, head, false, record, inbound, outbound).await {
+    let request = Request { moved: Cell::new(common::clock::monotonic()), complete: Cell::new(false) };
+    match attempt(cx, route, upstream, head, false, &request, record, inbound, outbound).await {
         Err(Failure::Upstream(UpstreamError::ClosedEarly { reused: true })) if repeatable => {
-            attempt(cx, route, upstream, head, true, record, inbound, outbound).await
+            attempt(cx, route, upstream, head, true, &request, record, inbound, outbound).await
         }
         result => result,
     }
@@ -81,15 +82,17 @@ async fn attempt(
     upstream: &Upstream,
     head: &[u8],
     fresh: bool,
+    request: &Request,
     record: &CallRecord<'_>,
     inbound: &mut Inbound<'_>,
     outbound: &mut Outbound<'_>,
 ) -> Result<(), Failure> {
     let client = &cx.worker.client;
     let may_watch = inbound.body_complete();
+    let deadline = request.moved.get() + route.method.timeout;
     let mut exchange = tokio::select! {
         biased;
-        opened = client.open(&upstream.origin, head, fresh) => opened?,
+        opened = super::open(cx, upstream, head, fresh, deadline) => opened?,
         () = inbound.gone(), if may_watch => return Err(Failure::ClientGone),
     };
     if inbound.awaits_continue() {
@@ -98,11 +101,10 @@ async fn attempt(
     }
     let is_head = cx.request.head().method == actix_http::Method::HEAD;
     let (sink, mut source) = exchange.split(inbound.framing(), is_head, client.head_limit());
-    let request = Request { moved: Cell::new(common::clock::monotonic()), complete: Cell::new(false) };
     let result = tokio::select! {
         biased;
-        answered = answer(cx, route, &request, &mut source, record, outbound) => answered,
-        failure = feed(inbound, sink, route.stage.payload_limit, &request, record) => Err(failure),
+        answered = answer(cx, route, request, &mut source, record, outbound) => answered,
+        failure = feed(inbound, sink, route.stage.payload_limit, request, record) => Err(failure),
     };
     client.close(exchange);
     result
@@ -110,7 +112,7 @@ async fn attempt(
 
 /// What the answering side must know of the request's body.
 struct Request {
-    /// When a piece of it was last passed on.
+    /// When a piece of it was last passed on; at first, when the call began.
     moved: Cell<Instant>,
     complete: Cell<bool>,
 }

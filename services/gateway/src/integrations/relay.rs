@@ -24,18 +24,16 @@ pub(super) async fn head(
 ) -> Result<Meta, Failure> {
     let head = source.head();
     tokio::pin!(head);
-    let mut wait = limit;
     loop {
-        tokio::select! {
-            biased;
-            meta = &mut head => return Ok(meta?),
-            () = sleep(wait) => {}
-        }
         let still = request_moved.get().elapsed();
         if still >= limit {
             return Err(Failure::TimedOut);
         }
-        wait = limit - still;
+        tokio::select! {
+            biased;
+            meta = &mut head => return Ok(meta?),
+            () = sleep(limit - still) => {}
+        }
     }
 }
 

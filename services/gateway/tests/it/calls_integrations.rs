@@ -1,11 +1,13 @@
 //! Integrations that map: HTTP and mock.
 
+use std::sync::Arc;
+
 use apidef::Api;
 use apidef::model::{
     Integration, IntegrationResponse, IntegrationType, Method, Resource, Upstream as ApiUpstream, Verb,
 };
 use contracts::apis::StageSettings;
-use testkit::{Head, Upstream};
+use testkit::{Gate, Head, Upstream};
 
 use crate::gateway::{TestGateway, answers, echoes_head};
 
@@ -104,4 +106,101 @@ fn a_body_that_is_held_has_at_most_ten_megabytes_whatever_the_stage_allows() {
     let gateway = TestGateway::start(api("http://127.0.0.1:9", mock), settings, |_| {});
     assert_eq!(post(&gateway, &"x".repeat((10 << 20) + 1)).status(), 413);
     assert_eq!(post(&gateway, &"x".repeat(10 << 20)).status(), 200);
+}
+
+#[test]
+fn a_tenants_mapping_cannot_split_an_answer_or_speak_for_the_gateway() {
+    let mut mock = Integration { kind: IntegrationType::Mock, ..Integration::default() };
+    mock.request_templates.insert("application/json".to_owned(), r#"{"statusCode": 200}"#.to_owned());
+    let mut made = response("200", None, "whole");
+    for (name, value) in [
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Length", "1"),
+        ("Connection", "close"),
+        ("X-Amzn-RequestId", "req_forged"),
+        ("X-Tollgate-Reason", "throttled"),
+    ] {
+        made.response_parameters.insert(format!("method.response.header.{name}"), format!("'{value}'"));
+    }
+    mock.integration_responses.insert("200".to_owned(), made);
+    let gateway = TestGateway::start(api("http://127.0.0.1:9", mock), StageSettings::default(), |_| {});
+    let answer = post(&gateway, "{}");
+    let of = |name: &str| answer.head.headers().filter(|(found, _)| found.eq_ignore_ascii_case(name)).count();
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "whole"), "{}", answer.head.text);
+    assert_eq!((of("content-length"), of("transfer-encoding"), of("connection")), (1, 0, 0));
+    assert_eq!((of("x-amzn-requestid"), of("x-tollgate-reason")), (1, 0));
+    assert_ne!(answer.header("x-amzn-requestid"), Some("req_forged"));
+    assert_eq!(answer.header("x-made-by"), Some("template"));
+}
+
+#[test]
+fn a_mapped_media_type_cannot_split_an_answer() {
+    let mut mock = Integration { kind: IntegrationType::Mock, ..Integration::default() };
+    mock.request_templates.insert("application/json".to_owned(), r#"{"statusCode": 200}"#.to_owned());
+    let mut made = IntegrationResponse { status_code: "200".to_owned(), ..IntegrationResponse::default() };
+    made.response_templates.insert("text/x\r\nx-split: 1".to_owned(), "whole".to_owned());
+    mock.integration_responses.insert("200".to_owned(), made);
+    let gateway = TestGateway::start(api("http://127.0.0.1:9", mock), StageSettings::default(), |_| {});
+    let answer = post(&gateway, "{}");
+    assert_eq!((answer.text().as_str(), answer.header("x-split")), ("whole", None), "{}", answer.head.text);
+}
+
+#[test]
+fn a_mapped_host_replaces_the_upstreams() {
+    let mut proxy = Integration::http_proxy("/v2/{id}");
+    for name in ["Host", "host"] {
+        proxy
+            .request_parameters
+            .insert(format!("integration.request.header.{name}"), "'tenant.example'".to_owned());
+    }
+    let upstream = Upstream::start(echoes_head).unwrap();
+    let gateway = TestGateway::start(api(&upstream.url(), proxy), StageSettings::default(), |_| {});
+    let head = Head { text: post(&gateway, "{}").text() };
+    let hosts: Vec<_> = head.headers().filter(|(name, _)| name.eq_ignore_ascii_case("host")).collect();
+    assert_eq!(hosts, [("host", "tenant.example")]);
+}
+
+#[test]
+fn a_mapped_call_whose_upstream_reads_nothing_ends_with_the_integrations_time() {
+    let over = Arc::new(Gate::default());
+    let upstream = Upstream::start({
+        let over = over.clone();
+        move |mut wire| {
+            wire.read_head()?;
+            over.pass()
+        }
+    })
+    .unwrap();
+    let http = Integration {
+        kind: IntegrationType::Http,
+        timeout_in_millis: 300,
+        ..Integration::http_proxy("/x")
+    };
+    let gateway = TestGateway::start(api(&upstream.url(), http), StageSettings::default(), |_| {});
+    let answer = post(&gateway, &"x".repeat(10 * 1024 * 1024));
+    over.open();
+    assert_eq!((answer.status(), answer.text().as_str()), (504, r#"{"message":"Endpoint request timed out"}"#));
+    assert_eq!(answer.header("x-tollgate-reason"), Some("upstream_timeout"));
+}
+
+#[test]
+fn a_mapped_answer_that_trickles_ends_with_the_integrations_time() {
+    let upstream = Upstream::start(|mut wire| {
+        wire.read_head()?;
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
+        while wire.is_silent_for(std::time::Duration::from_millis(50))? {
+            wire.send("x")?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let mut http = Integration {
+        kind: IntegrationType::Http,
+        timeout_in_millis: 300,
+        ..Integration::http_proxy("/x")
+    };
+    http.integration_responses.insert("200".to_owned(), response("200", None, "$input.body"));
+    let gateway = TestGateway::start(api(&upstream.url(), http), StageSettings::default(), |_| {});
+    let answer = post(&gateway, "");
+    assert_eq!((answer.status(), answer.header("x-tollgate-reason")), (504, Some("upstream_timeout")));
 }

@@ -244,3 +244,30 @@ fn bytes_after_a_response_are_not_taken_for_the_next_one() {
     }
     assert_eq!(upstream.connections(), 3);
 }
+
+/// An API whose methods must have answered within `millis`.
+fn hurried(upstream: &str, millis: u32) -> apidef::Api {
+    let mut api = open_api(upstream);
+    for method in api.resources.values_mut().flat_map(|resource| resource.methods.values_mut()) {
+        method.integration.as_mut().unwrap().timeout_in_millis = millis;
+    }
+    api
+}
+
+fn assert_timed_out(answer: &Answer, reason: &str) {
+    assert_eq!((answer.status(), answer.text().as_str()), (504, r#"{"message":"Endpoint request timed out"}"#));
+    assert_eq!(answer.header("x-tollgate-reason"), Some(reason));
+}
+
+#[test]
+fn the_integrations_time_covers_the_making_of_the_connection() {
+    let upstream = Upstream::start(|mut wire| {
+        wire.closed_by_peer();
+        Ok(())
+    })
+    .unwrap();
+    // The upstream never answers the handshake; the time for making connections alone is 5 s.
+    let silent = upstream.url().replace("http:", "https:");
+    let gateway = TestGateway::start(hurried(&silent, 200), StageSettings::default(), |_| {});
+    assert_timed_out(&gateway.call("GET", "/x", ""), "upstream_unreachable");
+}
