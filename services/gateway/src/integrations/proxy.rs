@@ -45,6 +45,10 @@ pub(super) async fn call(
         record.upstream_us.set(cx.elapsed_us());
     }
     let refusal = failure.refusal(cx, route);
+    if outbound.has_reached_client() && failure.is_clients() {
+        record.close_broken_off(outbound.status_sent(), outbound.payload_bytes());
+        return ControlFlow::Continue(Ending::Abort);
+    }
     if outbound.has_begun() || matches!(failure, Failure::ClientGone) {
         record.close(outbound.status_sent(), refusal.reason, outbound.payload_bytes());
         return ControlFlow::Continue(Ending::Abort);

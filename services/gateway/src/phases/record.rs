@@ -83,15 +83,24 @@ impl<'a> CallRecord<'a> {
 
     /// Writes the record. A call is closed once; what follows does not change what it counts for.
     pub(crate) fn close(&self, status: u16, reason: Reason, bytes_out: u64) {
+        self.end(Ended::new(status, reason), reason == Reason::Ok, bytes_out);
+    }
+
+    /// Writes the record of a call whose client ended it while it was taking the answer. It counts by the status the client
+    /// was sent, as if it had stayed: nobody gets an answer for nothing by leaving before its last byte.
+    pub(crate) fn close_broken_off(&self, status: u16, bytes_out: u64) {
+        self.end(Ended::new(status, Reason::ClientDisconnected), true, bytes_out);
+    }
+
+    fn end(&self, mut ended: Ended, was_answered: bool, bytes_out: u64) {
         let Some(call) = self.take() else { return };
-        let mut ended = Ended::new(status, reason);
         ended.latency_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         ended.upstream_us = self.upstream_us.get();
         ended.bytes_in = self.bytes_in.get();
         ended.bytes_out = bytes_out;
-        ended.billable_units = u64::from(self.has_account.get() && reason == Reason::Ok && status < 400);
+        ended.billable_units = u64::from(self.has_account.get() && was_answered && ended.status < 400);
         call.finish(ended);
-        self.worker.metrics.call_ended(status, reason);
+        self.worker.metrics.call_ended(ended.status, ended.reason);
     }
 }
 

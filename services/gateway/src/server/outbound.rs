@@ -46,6 +46,7 @@ pub(crate) struct Outbound<'a> {
     framing: BodyFraming,
     status: u16,
     sent: u64,
+    reached: bool,
 }
 
 impl<'a> Outbound<'a> {
@@ -68,6 +69,7 @@ impl<'a> Outbound<'a> {
             framing: BodyFraming::Nothing,
             status: 0,
             sent: 0,
+            reached: false,
         }
     }
 
@@ -79,6 +81,7 @@ impl<'a> Outbound<'a> {
         self.framing = BodyFraming::Nothing;
         self.status = 0;
         self.sent = 0;
+        self.reached = false;
         self.begun.set(false);
     }
 
@@ -95,6 +98,11 @@ impl<'a> Outbound<'a> {
     /// True once the response's head may have reached the client.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun.get()
+    }
+
+    /// True once the transport took the response's head.
+    pub(crate) fn has_reached_client(&self) -> bool {
+        self.reached
     }
 
     /// True when the client can tell a response that was cut short only by a reset.
@@ -217,6 +225,7 @@ impl<'a> Outbound<'a> {
         }
         self.begun.set(true);
         let result = within(self.stall, self.write.write_all(&self.buffer)).await;
+        self.reached |= result.is_ok();
         if self.buffer.capacity() > KEPT_CAPACITY {
             self.buffer = BytesMut::with_capacity(2 * 1024);
         } else {

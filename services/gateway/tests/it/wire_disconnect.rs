@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::apis::StageSettings;
+use contracts::metering::{Period, Quota};
+use contracts::record::Reason;
 use testkit::{Gate, PATIENCE, Upstream, wait_until};
 
-use crate::gateway::{TestGateway, open_api, read_answer};
+use crate::gateway::{TestGateway, keyed_api, open_api, read_answer};
+use crate::owners::Record;
 
 /// An upstream that tells when it got a request and when its connection was dropped.
 fn waiting_upstream() -> (Upstream, Arc<Gate>, Arc<Gate>) {
@@ -133,6 +136,78 @@ fn a_client_that_leaves_within_a_streamed_answer_frees_the_upstream() {
     wire.reset().unwrap();
     dropped.pass().unwrap();
     assert!(wait_until(PATIENCE, || gateway.ended("client_disconnected") == 1));
+}
+
+const KEY: &str = "0123456789abcdefghijABCDEFGHIJ";
+
+/// A gateway that sells its API by a quota, and the lines of a request with the key.
+fn selling(upstream: &Upstream) -> (TestGateway, String) {
+    let gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    gateway.sell(KEY, |plan| plan.quota = Some(Quota { limit: 10, period: Period::Month, offset: 0 }));
+    (gateway, format!("x-api-key: {KEY}\r\n"))
+}
+
+fn only_record(gateway: &TestGateway) -> Record {
+    assert!(wait_until(PATIENCE, || gateway.owners.records().len() == 1));
+    gateway.owners.records().remove(0)
+}
+
+#[test]
+fn a_client_that_leaves_before_the_last_byte_pays_for_what_it_was_sent() {
+    for status in ["200 OK", "206 Partial Content", "404 Not Found"] {
+        let upstream = Upstream::start(move |mut wire| {
+            wire.read_head()?;
+            wire.send(format!("HTTP/1.1 {status}\r\nContent-Length: 100001\r\n\r\n{}", "x".repeat(100_000)))?;
+            wire.closed_by_peer();
+            Ok(())
+        })
+        .unwrap();
+        let (gateway, key) = selling(&upstream);
+        let mut wire = gateway.connect();
+        wire.send(gateway.request("GET", "/file", &key)).unwrap();
+        wire.read_head().unwrap();
+        wire.read_exact(100_000).unwrap();
+        wire.reset().unwrap();
+        let record = only_record(&gateway);
+        assert_eq!(record.reason, Reason::ClientDisconnected, "{status}");
+        assert_eq!(record.status.to_string(), status[..3]);
+        assert_eq!((record.quota_units, record.bytes_out), (1, 100_000), "{status}");
+        assert_eq!(record.billable_units, u64::from(record.status < 400), "{status}");
+    }
+}
+
+#[test]
+fn a_client_that_breaks_off_its_body_once_it_has_the_answer_pays_for_it() {
+    let upstream = Upstream::start(|mut wire| {
+        wire.read_head()?;
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello")?;
+        wire.closed_by_peer();
+        Ok(())
+    })
+    .unwrap();
+    let (gateway, key) = selling(&upstream);
+    let mut wire = gateway.connect();
+    wire.send(gateway.request("POST", "/file", &format!("{key}Transfer-Encoding: chunked\r\n"))).unwrap();
+    wire.read_head().unwrap();
+    wire.read_exact(5).unwrap();
+    wire.send("no chunk\r\n").unwrap();
+    let record = only_record(&gateway);
+    assert_eq!((record.reason, record.status), (Reason::ClientDisconnected, 200));
+    assert_eq!((record.quota_units, record.billable_units), (1, 1));
+}
+
+#[test]
+fn a_client_that_leaves_before_any_byte_of_an_answer_pays_nothing() {
+    let (upstream, asked, dropped) = waiting_upstream();
+    let (gateway, key) = selling(&upstream);
+    let mut wire = gateway.connect();
+    wire.send(gateway.request("GET", "/slow", &key)).unwrap();
+    asked.pass().unwrap();
+    wire.reset().unwrap();
+    dropped.pass().unwrap();
+    let record = only_record(&gateway);
+    assert_eq!((record.reason, record.status), (Reason::ClientDisconnected, 0));
+    assert_eq!(record.billable_units, 0);
 }
 
 #[test]
