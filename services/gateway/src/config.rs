@@ -19,7 +19,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// APIs answer as `{api_id}.execute-api.{suffix}` for each of these, and for `localhost`.
     pub host_suffixes: Vec<String>,
-    /// Seconds without word from the owners of configuration after which calls are refused; 0 = never.
+    /// Seconds without word from the owners of configuration after which calls are refused, restarts included; 0 = never.
     pub stale_after_seconds: u64,
     /// Seconds that calls in flight are given at the end.
     pub drain_seconds: u64,
@@ -28,6 +28,8 @@ pub struct Config {
     /// Milliseconds between two exchanges of throttle shares with the other gateways, 10 to 500. Not used without Redis.
     #[serde(deserialize_with = "exchange_ms")]
     pub throttle_exchange_ms: u64,
+    /// Percent of a worker's calls in flight (`spool.slots_per_worker`) that one tenant may have; further ones are 503.
+    pub tenant_slots_percent: u32,
     /// Sizes and bounds of the spool; its number of workers is set by `workers`.
     pub spool: RunConfig,
     /// Bounds of client connections.
@@ -46,6 +48,7 @@ impl Default for Config {
             drain_seconds: 30,
             lease_wait_ms: 2_000,
             throttle_exchange_ms: 100,
+            tenant_slots_percent: 50,
             spool: RunConfig::default(),
             limits: Limits::default(),
             upstream: UpstreamConfig::default(),

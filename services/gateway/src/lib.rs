@@ -21,6 +21,7 @@ mod ops;
 mod phases;
 mod ratelimit_headers;
 mod run;
+mod seats;
 mod server;
 mod shares;
 mod snapshot;

@@ -178,6 +178,7 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         unrecorded: status.unrecorded(),
         buckets: Arc::new(SharedBuckets::new(sharing)),
         lease_wait: Duration::from_millis(config.lease_wait_ms),
+        tenant_slots_percent: config.tenant_slots_percent,
         ports: Arc::new(Mutex::new(ports)),
     };
     let factory = move || {

@@ -20,6 +20,7 @@ use crate::admission::{Account, Accounts, Ledger, Unrecorded};
 use crate::buckets::{Buckets, SharedBuckets};
 use crate::hosts::HostNames;
 use crate::metrics::WorkerMetrics;
+use crate::seats::Seats;
 use crate::server::{Drain, Limits};
 use crate::snapshot::Live;
 use crate::spool::{Port, Run};
@@ -35,6 +36,7 @@ pub(crate) struct Worker {
     pub(crate) client: Client,
     pub(crate) ledger: Ledger,
     pub(crate) buckets: Buckets,
+    pub(crate) seats: Seats,
     pub(crate) lease_wait: Duration,
     pub(crate) hosts: Arc<HostNames>,
     pub(crate) metrics: Arc<WorkerMetrics>,
@@ -66,6 +68,7 @@ pub(crate) struct WorkerParts {
     pub(crate) unrecorded: Arc<Unrecorded>,
     pub(crate) buckets: Arc<SharedBuckets>,
     pub(crate) lease_wait: Duration,
+    pub(crate) tenant_slots_percent: u32,
     /// One port per worker; each takes one.
     pub(crate) ports: Arc<Mutex<Vec<Port>>>,
 }
@@ -84,6 +87,7 @@ impl Worker {
         )?;
         Some(Self {
             ledger,
+            seats: Seats::new(parts.run.config().slots_per_worker, parts.tenant_slots_percent),
             buckets: Buckets::new(Arc::clone(&parts.buckets)),
             lease_wait: parts.lease_wait,
             clock: parts.clock.clone(),

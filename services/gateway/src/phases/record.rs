@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
+use common::id::TenantId;
 use contracts::record::{Reason, Subject};
 
 use super::{Cx, Step};
@@ -18,6 +19,7 @@ use crate::worker::Worker;
 /// A record in the making. Those who feed it and those who close it run side by side, hence the cells.
 pub(crate) struct CallRecord<'a> {
     worker: &'a Worker,
+    tenant: TenantId,
     call: RefCell<Option<Call>>,
     started: Instant,
     has_account: Cell<bool>,
@@ -32,6 +34,10 @@ pub(crate) struct CallRecord<'a> {
 impl<'a> CallRecord<'a> {
     /// Opens the record of a call to a stage. `route` is the resource path, empty when none matched.
     pub(crate) fn open(cx: &Cx<'a>, stage: &Stage, route: &str) -> Step<Self> {
+        if !cx.worker.seats.are_free(stage.tenant) {
+            cx.worker.metrics.call_refused(Reason::Overloaded);
+            return Step::Break(Refusal::new(Reason::Overloaded).retry_after(1).into());
+        }
         let opened = cx.worker.ledger.open(&Opening {
             request_id: cx.id,
             tenant: stage.tenant,
@@ -47,8 +53,10 @@ impl<'a> CallRecord<'a> {
         match opened {
             Ok(call) => {
                 cx.worker.metrics.call_begun();
+                cx.worker.seats.take(stage.tenant);
                 Step::Continue(Self {
                     worker: cx.worker,
+                    tenant: stage.tenant,
                     call: RefCell::new(Some(call)),
                     started: cx.started,
                     has_account: Cell::new(false),
@@ -108,5 +116,6 @@ impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
         self.close(0, Reason::ClientDisconnected, 0);
         self.worker.metrics.call_left();
+        self.worker.seats.give_back(self.tenant);
     }
 }

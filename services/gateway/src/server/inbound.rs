@@ -16,6 +16,7 @@ use tokio::net::tcp::ReadHalf;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::codec::Decoder as _;
 
+use super::pace::Pace;
 use super::scan::{Malformed, head_length};
 use super::{Drain, Limits};
 use crate::upstream::Framing;
@@ -34,7 +35,7 @@ pub(crate) enum BodyFault {
     Gone,
     /// The body's framing is malformed.
     Malformed,
-    /// No byte for longer than allowed.
+    /// No byte for longer than allowed, or too few for too long.
     Stalled,
 }
 
@@ -56,6 +57,7 @@ pub(crate) struct Inbound<'a> {
     response_begun: &'a Cell<bool>,
     body: BodyState,
     framing: Option<Framing>,
+    pace: Pace,
     expects_continue: bool,
     understands_interim: bool,
     first: bool,
@@ -80,6 +82,7 @@ impl<'a> Inbound<'a> {
             response_begun,
             body: BodyState::Complete,
             framing: None,
+            pace: Pace::default(),
             expects_continue: false,
             understands_interim: false,
             first: true,
@@ -149,6 +152,7 @@ impl<'a> Inbound<'a> {
                 None
             }
         };
+        self.pace = Pace::default();
         self.body = if self.framing.is_some() { BodyState::Open } else { BodyState::Complete };
         Ok(request)
     }
@@ -195,7 +199,14 @@ impl<'a> Inbound<'a> {
             return Ok(None);
         }
         loop {
-            match self.codec.decode(&mut self.buffer) {
+            let before = self.buffer.len();
+            let decoded = self.codec.decode(&mut self.buffer);
+            let payload = if let Ok(Some(Message::Chunk(Some(piece)))) = &decoded { piece.len() } else { 0 };
+            if !self.pace.took(before - self.buffer.len(), payload) {
+                self.last = true;
+                return Err(BodyFault::Malformed);
+            }
+            match decoded {
                 Ok(Some(Message::Chunk(Some(piece)))) => return Ok(Some(piece)),
                 Ok(Some(Message::Chunk(None))) => {
                     self.body = BodyState::Complete;
@@ -210,7 +221,10 @@ impl<'a> Inbound<'a> {
             let large = !matches!(self.framing, Some(Framing::Length(length)) if length <= READ_SIZE as u64);
             let size = if large { LARGE_READ_SIZE } else { READ_SIZE };
             let read = read_some(&mut self.read, &mut self.buffer, size);
-            match timeout(self.limits.body_stall(), read).await {
+            let began = Instant::now();
+            let received = timeout(self.pace.patience(self.limits), read).await;
+            self.pace.waited(began.elapsed());
+            match received {
                 Ok(Ok(0) | Err(_)) => {
                     self.sending_ended = true;
                     return Err(BodyFault::Gone);

@@ -18,6 +18,11 @@ pub struct Limits {
     pub keep_alive_seconds: u64,
     /// Seconds without a byte of a request's body; then 408.
     pub body_stall_seconds: u64,
+    /// Bytes per second that a request's body must bring on average, measured over the time spent waiting for the client;
+    /// slower answers 408. 0 = no minimum.
+    pub body_bytes_per_second: u64,
+    /// Seconds of waiting before that minimum holds.
+    pub body_grace_seconds: u64,
     /// Seconds a client may take to accept a piece of the response; then the connection is cut.
     pub write_stall_seconds: u64,
     /// Milliseconds after a client closed its sending side until the gateway asks whether it is still there.
@@ -32,6 +37,8 @@ impl Default for Limits {
             head_seconds: 10,
             keep_alive_seconds: 75,
             body_stall_seconds: 30,
+            body_bytes_per_second: 500,
+            body_grace_seconds: 30,
             write_stall_seconds: 60,
             half_close_probe_ms: 500,
         }
@@ -54,6 +61,10 @@ impl Limits {
 
     pub(crate) fn body_stall(&self) -> Duration {
         Duration::from_secs(self.body_stall_seconds)
+    }
+
+    pub(crate) fn body_grace(&self) -> Duration {
+        Duration::from_secs(self.body_grace_seconds)
     }
 
     pub(crate) fn write_stall(&self) -> Duration {

@@ -8,6 +8,7 @@ mod drain;
 mod inbound;
 mod limits;
 mod outbound;
+mod pace;
 mod scan;
 
 pub(crate) use self::connection::{Ending, serve};
