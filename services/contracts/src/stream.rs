@@ -69,7 +69,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Change<T> {
 pub struct Changes<T> {
     /// The changes after the revision that was asked for.
     pub changes: Vec<Change<T>>,
-    /// Ask after this revision next.
+    /// Ask after this revision next. Below the one that was asked after, the owner went back (it was restored from a backup):
+    /// there are no changes here, and its state has to be read anew from revision 0.
     pub revision: u64,
     /// Whether more changes are ready now.
     pub more: bool,
@@ -80,10 +81,20 @@ pub struct Changes<T> {
 pub struct Follow {
     /// The gateway that follows.
     pub gateway: GatewayId,
-    /// The revision it has applied: it enforces this one.
+    /// The revision it has applied: it enforces this one. 0 while it reads a state anew.
     pub applied: u64,
+    /// Answer changes after this revision instead of `applied`: how far a follower that reads the state anew has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     /// Most milliseconds to wait for a change when there is none: at most 5,000.
     pub wait_ms: u32,
+}
+
+impl Follow {
+    /// The revision after which changes are asked for.
+    pub fn after(&self) -> u64 {
+        self.after.unwrap_or(self.applied)
+    }
 }
 
 /// Whether a change is in force on the live gateways.

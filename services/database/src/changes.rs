@@ -67,16 +67,24 @@ impl Feed {
         self.published.notify_waiters();
     }
 
-    /// Changes after `follow.applied`, waiting for one when there is none. Notes how far the follower has come. A stored
-    /// state that cannot be read is the fault of its change alone.
+    /// Changes after the revision that is asked for, waiting for one when there is none. Notes how far the follower has come.
+    ///
+    /// A follower ahead of this state follows one that is no more: the database was restored from a backup. It is told the
+    /// revision there is, and counts as having applied nothing.
+    ///
+    /// A stored state that cannot be read is the fault of its change alone.
     pub async fn follow<T: DeserializeOwned>(&self, follow: &Follow) -> Result<Changes<T>> {
-        self.report(follow).await?;
+        let newest = self.newest().await?;
+        self.report(follow, newest).await?;
+        if newest < follow.after() {
+            return Ok(Changes { changes: Vec::new(), revision: newest, more: false });
+        }
         let wait = Duration::from_millis(follow.wait_ms.into()).min(MAX_WAIT);
         let deadline = monotonic() + wait;
         loop {
             // Registered before reading, so that a change in between is not slept through.
             let published = self.published.notified();
-            let changes = self.after(follow.applied).await?;
+            let changes = self.after(follow.after()).await?;
             let now = monotonic();
             if !changes.changes.is_empty() || now >= deadline {
                 return Ok(changes);
@@ -102,8 +110,19 @@ impl Feed {
         }
     }
 
-    async fn report(&self, follow: &Follow) -> Result<()> {
-        let applied = i64::try_from(follow.applied).map_err(Error::internal)?;
+    async fn newest(&self) -> Result<u64> {
+        let select = Statement::from_string(
+            self.database.backend(),
+            "SELECT revision FROM change_counter WHERE id = 1",
+        );
+        let row = self.database.connection().query_one_raw(select).await.map_err(store)?;
+        let row = row.ok_or_else(|| Error::internal("change_counter has no row"))?;
+        u64::try_from(row.try_get::<i64>("", "revision").map_err(store)?).map_err(Error::internal)
+    }
+
+    async fn report(&self, follow: &Follow, newest: u64) -> Result<()> {
+        let applied = if follow.applied > newest { 0 } else { follow.applied };
+        let applied = i64::try_from(applied).map_err(Error::internal)?;
         let upsert = "INSERT INTO followers (gateway_id, applied, seen_at) VALUES ($1, $2, $3) \
                       ON CONFLICT (gateway_id) DO UPDATE SET applied = excluded.applied, seen_at = excluded.seen_at";
         let values = [follow.gateway.to_string().into(), applied.into(), Clock::System.micros().into()];

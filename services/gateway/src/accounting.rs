@@ -189,6 +189,7 @@ async fn attend(
     mut news: UnboundedReceiver<News>,
     settled_runs: std::sync::mpsc::Sender<Vec<IncarnationId>>,
 ) -> bool {
+    let _watched = desktop.status.watch("the desk of leases");
     let mut calls = JoinSet::new();
     let mut last_moment: Option<tokio::time::Instant> = None;
     loop {
@@ -274,6 +275,7 @@ struct Keeping {
 impl Keeping {
     /// Answers whether everything was shipped.
     fn run(mut self) -> bool {
+        let _watched = self.desktop.status.watch("the keeper of the spool");
         let (shipped, answers) = std::sync::mpsc::channel();
         // One batch per stream at a time: metering takes the next only after it.
         let mut sending: BTreeSet<(IncarnationId, u32)> = BTreeSet::new();

@@ -67,7 +67,10 @@ impl Refusal {
             Reason::LeaseUnavailable
             | Reason::SpoolFull
             | Reason::Overloaded
-            | Reason::ConfigurationStale => (503, "Service Unavailable", Some("ServiceUnavailableException")),
+            | Reason::ConfigurationStale
+            | Reason::ConfigurationMissing => {
+                (503, "Service Unavailable", Some("ServiceUnavailableException"))
+            }
             Reason::Ok
             | Reason::ClientDisconnected
             | Reason::Interrupted
@@ -117,6 +120,7 @@ impl Refusal {
             | Reason::SpoolFull
             | Reason::Overloaded
             | Reason::ConfigurationStale
+            | Reason::ConfigurationMissing
             | Reason::UpstreamUnreachable
             | Reason::RequestTimeout => Retry::Safe,
             _ => Retry::Never,

@@ -75,6 +75,7 @@ pub struct Handle {
     serving: JoinHandle<std::io::Result<()>>,
     drain: watch::Sender<bool>,
     followers: Vec<JoinHandle<()>>,
+    store: Arc<Store>,
     books: Books,
     shares: Option<Shares>,
 }
@@ -104,6 +105,12 @@ impl Handle {
         for follower in &self.followers {
             follower.abort();
         }
+        let status = &self.probe.status;
+        for owner in [&status.apis, &status.metering] {
+            if let Some(heard) = status.heard_at(owner, Clock::System.micros()) {
+                self.store.save_heard(owner.name(), heard).await;
+            }
+        }
         self.serving.await.map_err(Error::internal)?.map_err(Error::internal)?;
         if let Some(shares) = self.shares {
             shares.stop().await?;
@@ -130,11 +137,10 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
     );
     let mut writer = Writer::new(sharing.clone());
     let restored = store.restore(&mut writer);
-    if restored.apis {
-        status.apis.restored();
-    }
-    if restored.metering {
-        status.metering.restored();
+    for (owner, found) in [(&status.apis, restored.apis), (&status.metering, restored.metering)] {
+        if found {
+            status.restored(owner, store.heard(owner.name()), Clock::System.micros());
+        }
     }
     let live = writer.published();
     let workers = match config.workers {
@@ -158,7 +164,7 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         gateway,
         status: Arc::clone(&status),
         writer: Arc::new(Mutex::new(writer)),
-        store,
+        store: Arc::clone(&store),
         news: books.news.clone(),
     };
     let followers = vec![tokio::spawn(follower.clone().stages()), tokio::spawn(follower.access())];
@@ -211,7 +217,7 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
     let serving = tokio::spawn(server);
     tracing::info!(%address, %gateway, workers, "gateway started");
     let probe = Probe { status, live };
-    Ok(Handle { address, gateway, probe, server: handle, serving, drain, followers, books, shares })
+    Ok(Handle { address, gateway, probe, server: handle, serving, drain, followers, store, books, shares })
 }
 
 async fn watch_drain(worker: Rc<Worker>, mut draining: watch::Receiver<bool>) {
@@ -223,6 +229,7 @@ async fn watch_drain(worker: Rc<Worker>, mut draining: watch::Receiver<bool>) {
 
 /// Does what is due on a worker beside its calls.
 async fn tend(worker: Rc<Worker>) {
+    let _watched = worker.status.watch("a worker's housekeeping");
     let began = common::clock::monotonic();
     let mut ticks = tokio::time::interval(TICK);
     let mut swept = Duration::ZERO;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -13,14 +13,17 @@ use crate::metrics::{self, WorkerMetrics};
 use crate::shares::Standing;
 use crate::snapshot::Live;
 
+/// Never heard, or nobody knows when.
+const NEVER: i64 = i64::MIN;
+
 /// What is known of one owner of configuration.
 #[derive(Debug)]
 pub(crate) struct Owner {
     name: &'static str,
     /// Its state has been seen, from it or from disk.
     known: AtomicBool,
-    /// Milliseconds, since the process began, at which it last answered.
-    heard_ms: AtomicU64,
+    /// Milliseconds, since the process began, at which it last answered: below zero before that, [`NEVER`] if it is not known.
+    heard_ms: AtomicI64,
     fault: Mutex<Option<String>>,
     /// Changes whose state could not be read.
     unreadable: AtomicU64,
@@ -43,6 +46,24 @@ pub(crate) struct Status {
     spool_fault: Mutex<Option<String>>,
     /// Batches that metering refuses, and why.
     refused_batches: Mutex<Vec<String>>,
+    /// Tasks that ended although the gateway runs.
+    dead: Mutex<Vec<&'static str>>,
+}
+
+/// Says that a task runs; dropped with it, it tells whether the task had a reason to end.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    status: Arc<Status>,
+    task: &'static str,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.status.draining.load(Ordering::Relaxed) {
+            tracing::error!(task = self.task, "a task ended while the gateway runs: restart the gateway");
+            self.status.dead.lock().push(self.task);
+        }
+    }
 }
 
 impl Owner {
@@ -50,7 +71,7 @@ impl Owner {
         Self {
             name,
             known: AtomicBool::new(false),
-            heard_ms: AtomicU64::new(0),
+            heard_ms: AtomicI64::new(NEVER),
             fault: Mutex::new(None),
             unreadable: AtomicU64::new(0),
         }
@@ -61,9 +82,14 @@ impl Owner {
         self.unreadable.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The state of this owner was read from disk.
-    pub(crate) fn restored(&self) {
-        self.known.store(true, Ordering::Relaxed);
+    /// Its name, stable.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// True once its whole state has been seen, from it or from disk.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
     }
 }
 
@@ -81,7 +107,28 @@ impl Status {
             ended: AtomicBool::new(false),
             spool_fault: Mutex::new(None),
             refused_batches: Mutex::default(),
+            dead: Mutex::default(),
         }
+    }
+
+    /// To be held by a task that must run as long as the gateway does.
+    pub(crate) fn watch(self: &Arc<Self>, task: &'static str) -> Watched {
+        Watched { status: Arc::clone(self), task }
+    }
+
+    /// The state of this owner was read from disk. It was last heard at `heard`, if that is known, and it is `now`: both in
+    /// microseconds since the epoch.
+    pub(crate) fn restored(&self, owner: &Owner, heard: Option<i64>, now: i64) {
+        let age_ms = heard.map(|heard| now.saturating_sub(heard).max(0) / 1_000);
+        let heard_ms = age_ms.map_or(NEVER, |age_ms| self.elapsed_ms() - age_ms);
+        owner.heard_ms.store(heard_ms, Ordering::Relaxed);
+        owner.known.store(true, Ordering::Relaxed);
+    }
+
+    /// When the owner was last heard if it is `now`, in microseconds since the epoch; none if it never was.
+    pub(crate) fn heard_at(&self, owner: &Owner, now: i64) -> Option<i64> {
+        let heard_ms = owner.heard_ms.load(Ordering::Relaxed);
+        (heard_ms != NEVER).then(|| now.saturating_sub((self.elapsed_ms() - heard_ms).saturating_mul(1_000)))
     }
 
     /// The owner answered; `complete` says that all its changes are known now.
@@ -98,11 +145,13 @@ impl Status {
         *owner.fault.lock() = Some(reason);
     }
 
-    /// True when the configuration is older than it may be.
+    /// True when the configuration is older than it may be, or nobody knows how old.
     pub(crate) fn is_stale(&self) -> bool {
-        let oldest =
-            self.apis.heard_ms.load(Ordering::Relaxed).min(self.metering.heard_ms.load(Ordering::Relaxed));
-        u128::from(self.elapsed_ms().saturating_sub(oldest)) > self.stale_after.as_millis()
+        let now = self.elapsed_ms();
+        [&self.apis, &self.metering].iter().any(|owner| {
+            let age_ms = now.saturating_sub(owner.heard_ms.load(Ordering::Relaxed)).max(0);
+            owner.is_known() && u128::from(age_ms.unsigned_abs()) > self.stale_after.as_millis()
+        })
     }
 
     /// From now on the gateway ends.
@@ -151,13 +200,16 @@ impl Status {
     pub(crate) fn obstacles(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         for owner in [&self.apis, &self.metering] {
-            if !owner.known.load(Ordering::Relaxed) {
+            if !owner.is_known() {
                 let fault = owner.fault.lock().clone().unwrap_or_else(|| "not asked yet".to_owned());
                 reasons.push(format!("nothing known of {}: {fault}", owner.name));
             }
         }
         if self.is_stale() {
             reasons.push("configuration too old".to_owned());
+        }
+        for task in self.dead.lock().iter() {
+            reasons.push(format!("{task} ended: restart the gateway"));
         }
         if self.ended.load(Ordering::Relaxed) {
             reasons.push("this run was ended by an operator: restart the gateway".to_owned());
@@ -176,8 +228,12 @@ impl Status {
         let mut warnings = Vec::new();
         for owner in [&self.apis, &self.metering] {
             if let Some(fault) = owner.fault.lock().as_ref() {
-                let since = self.elapsed_ms().saturating_sub(owner.heard_ms.load(Ordering::Relaxed)) / 1_000;
-                warnings.push(format!("{} not heard for {since} s: {fault}", owner.name));
+                let heard_ms = owner.heard_ms.load(Ordering::Relaxed);
+                let since = match heard_ms {
+                    NEVER => String::new(),
+                    _ => format!(" for {} s", (self.elapsed_ms() - heard_ms) / 1_000),
+                };
+                warnings.push(format!("{} not heard{since}: {fault}", owner.name));
             }
         }
         warnings.extend(self.shares.as_ref().and_then(|shares| shares.warning()));
@@ -241,7 +297,68 @@ impl Status {
         out
     }
 
-    fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_US: i64 = 3_600_000_000;
+
+    fn status(stale_after: Duration) -> Arc<Status> {
+        Arc::new(Status::new(stale_after, None))
+    }
+
+    #[test]
+    fn the_age_of_a_restored_configuration_counts_from_when_its_owner_was_heard() {
+        let now = 1_000 * HOUR_US;
+        let status = status(Duration::from_secs(24 * 3_600));
+        status.restored(&status.apis, Some(now - 23 * HOUR_US), now);
+        status.restored(&status.metering, Some(now), now);
+        assert!(!status.is_stale());
+        status.restored(&status.apis, Some(now - 25 * HOUR_US), now);
+        assert!(status.is_stale(), "a day and an hour");
+        assert!(status.obstacles().contains(&"configuration too old".to_owned()));
+        let kept = status.heard_at(&status.apis, now).map(|heard| (now - heard) / HOUR_US);
+        assert_eq!(kept, Some(25), "a restart makes nothing younger");
+        status.heard(&status.apis, true);
+        assert!(!status.is_stale(), "its owner answers again");
+        status.restored(&status.metering, Some(now + HOUR_US), now);
+        assert!(!status.is_stale(), "a clock that was set back");
+    }
+
+    #[test]
+    fn a_configuration_of_unknown_age_is_stale_unless_it_may_have_any_age() {
+        for (stale_after, stale) in [(Duration::from_secs(3_600), true), (Duration::MAX, false)] {
+            let status = status(stale_after);
+            assert!(!status.is_stale(), "nothing is known, so nothing is old");
+            status.restored(&status.apis, None, HOUR_US);
+            assert_eq!(status.is_stale(), stale);
+            assert_eq!(status.heard_at(&status.apis, HOUR_US), None);
+        }
+    }
+
+    #[test]
+    fn a_task_that_panics_while_the_gateway_runs_is_an_obstacle() {
+        let status = status(Duration::MAX);
+        let watched = status.watch("following apis");
+        let ended = std::thread::spawn(move || {
+            let _watched = watched;
+            std::panic::resume_unwind(Box::new("planted"));
+        });
+        assert!(ended.join().is_err());
+        assert!(status.obstacles().contains(&"following apis ended: restart the gateway".to_owned()));
+    }
+
+    #[test]
+    fn a_task_that_ends_with_the_gateway_is_none() {
+        let status = status(Duration::MAX);
+        let watched = status.watch("following apis");
+        status.drain();
+        drop(watched);
+        assert!(!status.obstacles().iter().any(|reason| reason.contains("ended")));
     }
 }

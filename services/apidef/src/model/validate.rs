@@ -390,7 +390,8 @@ mod tests {
         let mut api = Api::new("a");
         let mut integration = Integration { kind: IntegrationType::Mock, ..Integration::default() };
         let mut answer = IntegrationResponse { status_code: "200".into(), ..IntegrationResponse::default() };
-        let own = ["Transfer-Encoding", "content-length", "Connection", "X-Amzn-RequestId", "x-tollgate-reason"];
+        let own =
+            ["Transfer-Encoding", "content-length", "Connection", "X-Amzn-RequestId", "x-tollgate-reason"];
         for name in own.into_iter().chain(["Date", "Retry-After", "WWW-Authenticate"]) {
             answer.response_parameters.insert(format!("method.response.header.{name}"), "'x'".into());
         }
@@ -400,8 +401,10 @@ mod tests {
         let method = Method { integration: Some(integration), ..Method::default() };
         api.resources.entry("/a".into()).or_default().methods.insert(Verb::Get, method);
         let place = "/resources/~1a/resourceMethods/GET/methodIntegration/integrationResponses/default";
-        let mut expected: Vec<String> =
-            own.iter().map(|name| format!("{place}/responseParameters/method.response.header.{name}")).collect();
+        let mut expected: Vec<String> = own
+            .iter()
+            .map(|name| format!("{place}/responseParameters/method.response.header.{name}"))
+            .collect();
         expected.push(format!("{place}/responseTemplates/text~1html\r\nSet-Cookie: a=b"));
         assert_eq!(places(&api), expected);
     }

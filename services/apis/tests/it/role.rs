@@ -77,7 +77,7 @@ impl Role {
     /// What a gateway sees that has applied everything up to `applied`.
     pub(crate) async fn follow(&self, gateway: GatewayId, applied: u64) -> Changes<StageEntry> {
         let ctx = Ctx::service(contracts::Role::Gateway, self.clock.now());
-        let follow = Follow { gateway, applied, wait_ms: 0 };
+        let follow = Follow { gateway, applied, after: None, wait_ms: 0 };
         self.call(&ctx, FollowStages { follow }).await.unwrap()
     }
 

@@ -90,6 +90,8 @@ reasons! {
     RequestTimeout = 22, "request_timeout", false;
     /// The gateway's configuration is older than it may be.
     ConfigurationStale = 23, "configuration_stale", false;
+    /// The gateway does not know its configuration yet, so it cannot say whether route and key exist.
+    ConfigurationMissing = 24, "configuration_missing", false;
 }
 
 impl fmt::Display for Reason {

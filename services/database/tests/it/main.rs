@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use common::Clock;
 use common::id::GatewayId;
-use contracts::stream::Follow;
+use contracts::stream::{Follow, Liveness};
 use database::changes::{Feed, publish};
 use database::{Database, Tx};
 use futures_util::future::join_all;
@@ -95,7 +95,10 @@ async fn followers_miss_nothing(database: Database) {
         let gateway = GatewayId::new(Clock::System.now());
         let (mut applied, mut seen) = (0, BTreeMap::new());
         while seen.len() < PUBLISHERS - PUBLISHERS / 5 {
-            let changes = feed.follow::<usize>(&Follow { gateway, applied, wait_ms: 1_000 }).await.unwrap();
+            let changes = feed
+                .follow::<usize>(&Follow { gateway, applied, after: None, wait_ms: 1_000 })
+                .await
+                .unwrap();
             for change in changes.changes {
                 assert!(change.revision > applied, "revisions must grow");
                 applied = change.revision;
@@ -120,4 +123,41 @@ async fn a_follower_misses_nothing_whatever_the_order_of_commits_on_sqlite() {
 async fn a_follower_misses_nothing_whatever_the_order_of_commits_on_postgres() {
     let server = TestPostgres::new().unwrap();
     followers_miss_nothing(postgres(&server).await).await;
+}
+
+/// A follower at revision 100 of an owner that was restored from a backup to revision 90.
+async fn a_follower_ahead_is_told_and_not_taken_for_live(database: Database) {
+    let feed = Feed::new(database.clone());
+    let gateway = GatewayId::new(Clock::System.now());
+    let publish_one = async |number: usize| {
+        let tx = database.system("a test").await.unwrap();
+        let revision = publish(&tx, &format!("thing/{number}"), Some(&number)).await.unwrap();
+        tx.commit().await.unwrap();
+        revision
+    };
+    let newest = publish_one(1).await;
+    let ahead = Follow { gateway, applied: newest + 10, after: None, wait_ms: 5_000 };
+    let told = tokio::time::timeout(std::time::Duration::from_secs(4), feed.follow::<usize>(&ahead));
+    let told = told.await.expect("told at once").unwrap();
+    assert_eq!((told.changes.len(), told.revision, told.more), (0, newest, false));
+    assert_eq!(feed.wait_live(publish_one(2).await).await.unwrap(), Liveness::Pending);
+
+    let anew = Follow { gateway, applied: 0, after: Some(newest), wait_ms: 0 };
+    let read = feed.follow::<usize>(&anew).await.unwrap();
+    assert_eq!((read.changes.len(), read.revision), (1, newest + 1));
+    assert_eq!(feed.wait_live(newest + 1).await.unwrap(), Liveness::Pending, "read is not applied");
+
+    feed.follow::<usize>(&Follow { gateway, applied: newest + 1, after: None, wait_ms: 0 }).await.unwrap();
+    assert_eq!(feed.wait_live(newest + 1).await.unwrap(), Liveness::Live);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_ahead_of_a_restored_owner_is_told_and_not_taken_for_live_on_sqlite() {
+    a_follower_ahead_is_told_and_not_taken_for_live(sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_ahead_of_a_restored_owner_is_told_and_not_taken_for_live_on_postgres() {
+    let server = TestPostgres::new().unwrap();
+    a_follower_ahead_is_told_and_not_taken_for_live(postgres(&server).await).await;
 }

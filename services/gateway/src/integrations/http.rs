@@ -12,9 +12,9 @@ use bytes::{Bytes, BytesMut};
 use contracts::record::Reason;
 use tokio::time::timeout_at;
 
+use super::Failure;
 use super::context::{variable, with_input};
 use super::forward::{Outgoing, is_hop_by_hop, write_request_head};
-use super::Failure;
 use crate::answer::Answer;
 use crate::errors::Refusal;
 use crate::phases::{CallRecord, Cx, Route, Step};

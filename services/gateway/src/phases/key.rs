@@ -32,7 +32,7 @@ pub(crate) fn identify<'a>(
         return refuse(Reason::KeyUnknown);
     }
     let Some(key) = live.key(KeyHash::of(value), route.stage.tenant) else {
-        return refuse(Reason::KeyUnknown);
+        return refuse_unless_unheard(cx, Reason::KeyUnknown);
     };
     let mut subject = Subject { key: Some(key.key), subscription: key.subscription(), ..Subject::default() };
     let grant = live.grant(key);
@@ -48,8 +48,16 @@ pub(crate) fn identify<'a>(
     }
     match plan {
         Some(plan) => ControlFlow::Continue(Some((plan, subject))),
-        None => refuse(Reason::PlanLacksRoute),
+        None => refuse_unless_unheard(cx, Reason::PlanLacksRoute),
     }
+}
+
+/// Before `metering` was heard the gateway cannot say what there is not.
+fn refuse_unless_unheard<T>(cx: &Cx<'_>, reason: Reason) -> Step<T> {
+    if cx.worker.status.metering.is_known() {
+        return refuse(reason);
+    }
+    ControlFlow::Break(Refusal::new(Reason::ConfigurationMissing).retry_after(1).into())
 }
 
 fn refuse<T>(reason: Reason) -> Step<T> {

@@ -99,7 +99,7 @@ pub(crate) async fn run(
         return respond::unrecorded(&cx, None, answer, inbound, outbound).await;
     }
     let Some((stage, below)) = route::stage(&cx, &live) else {
-        let answer = ops::answer(&cx).unwrap_or_else(route::not_found);
+        let answer = ops::answer(&cx).unwrap_or_else(|| route::no_stage(&cx));
         return respond::unrecorded(&cx, None, answer, inbound, outbound).await;
     };
     let path = route::path(below);

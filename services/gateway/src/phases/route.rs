@@ -94,6 +94,14 @@ pub(crate) fn not_found() -> Answer {
     Refusal::new(Reason::NoRoute).into()
 }
 
+/// No stage of this address, as far as the gateway can know: before `apis` was heard it cannot say so.
+pub(crate) fn no_stage(cx: &Cx<'_>) -> Answer {
+    if cx.worker.status.apis.is_known() {
+        return not_found();
+    }
+    Refusal::new(Reason::ConfigurationMissing).retry_after(1).into()
+}
+
 /// Refuses a body that is announced larger than the stage takes.
 pub(crate) fn payload_fits(route: &Route<'_>, inbound: &Inbound<'_>) -> Step<()> {
     match inbound.framing() {

@@ -2,11 +2,13 @@
 //!
 //! Knows no network: followers hand it what they received. Every apply ends in one swap.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use apidef::matcher::BuildError;
 use arc_swap::ArcSwap;
 use common::id::{ApiId, KeyId, TenantId, UsagePlanId};
 use contracts::apis::StageEntry;
@@ -89,13 +91,13 @@ impl Writer {
         self.published.store(Arc::new(self.draft.clone()));
     }
 
-    /// Forgets all stages, before the owner's whole state is read again.
+    /// Forgets all stages, to be published with what takes their place.
     pub(crate) fn reset_stages(&mut self) {
         self.draft.stages = Arc::default();
         self.draft.revisions.apis = 0;
     }
 
-    /// Forgets all keys and plans, before the owner's whole state is read again.
+    /// Forgets all keys and plans, to be published with what takes their place.
     pub(crate) fn reset_access(&mut self) {
         self.draft.keys = super::KeyTable::default();
         self.draft.plans = Arc::default();
@@ -145,6 +147,24 @@ impl Writer {
         self.publish();
     }
 
+    /// Puts the owner's whole state in place of the stages there are, in one swap: no stage vanishes in between, and one that
+    /// stays keeps its bucket.
+    pub(crate) fn replace_stages(&mut self, mut changes: Vec<Change<StageEntry>>, revision: u64) {
+        let known: HashSet<&str> = changes.iter().map(|change| change.key.as_str()).collect();
+        let served =
+            self.draft.stages.iter().flat_map(|(api, stages)| stages.iter().map(move |it| (api, it)));
+        let keys = served.map(|(api, stage)| format!("stage/{api}/{}", stage.name));
+        let gone: Vec<_> = keys.filter(|key| !known.contains(key.as_str())).collect();
+        changes.extend(gone.into_iter().map(|key| Change::new(revision, key, None)));
+        self.apply_stages(changes, revision);
+    }
+
+    /// Puts the owner's whole state in place of the keys and usage plans there are, in one swap.
+    pub(crate) fn replace_access(&mut self, changes: Vec<Change<AccessEntry>>, revision: u64) {
+        self.reset_access();
+        self.apply_access(changes, revision);
+    }
+
     fn put_key(&mut self, key: &metering::KeyEntry) {
         let current = KeyHash::from_hex(&key.sha256);
         if current.is_none() {
@@ -187,19 +207,75 @@ impl Writer {
     }
 }
 
-/// A stage that cannot be compiled is not served; the others are.
 fn compile(entry: &StageEntry, bucket: Arc<Bucket>) -> Option<Arc<Stage>> {
-    match Stage::compile(entry, bucket) {
-        Ok(stage) => Some(Arc::new(stage)),
-        Err(error) => {
-            tracing::error!(api = %entry.api, stage = entry.stage, %error, "stage cannot be served");
-            None
-        }
+    served(entry, || Stage::compile(entry, bucket))
+}
+
+/// A stage that cannot be compiled is not served; the others are. Nothing outlives a panic but what the stage alone was
+/// made of.
+fn served(entry: &StageEntry, compile: impl FnOnce() -> Result<Stage, BuildError>) -> Option<Arc<Stage>> {
+    let (api, stage) = (entry.api, &entry.stage);
+    match catch_unwind(AssertUnwindSafe(compile)) {
+        Ok(Ok(compiled)) => return Some(Arc::new(compiled)),
+        Ok(Err(error)) => tracing::error!(%api, stage, %error, "stage cannot be served"),
+        Err(_) => tracing::error!(%api, stage, "stage cannot be served: compiling it panicked"),
     }
+    None
 }
 
 /// Splits `stage/{api}/{name}`.
 pub(super) fn parse_stage_key(key: &str) -> Option<(ApiId, &str)> {
     let (api, name) = key.strip_prefix("stage/")?.split_once('/')?;
     Some((api.parse().ok()?, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::id::DeploymentId;
+    use contracts::apis::StageSettings;
+    use contracts::metering::Throttle;
+
+    use super::*;
+
+    fn stage(api: ApiId, name: &str) -> Change<StageEntry> {
+        let now = chrono::DateTime::UNIX_EPOCH;
+        let throttle = Some(Throttle { rate_limit: 1.0, burst_limit: 1 });
+        let entry = StageEntry {
+            tenant: TenantId::new(now),
+            api,
+            stage: name.to_owned(),
+            deployment: DeploymentId::new(now),
+            document: Arc::new(apidef::Api::new("a")),
+            settings: StageSettings { throttle, ..StageSettings::default() },
+            secret_headers: Vec::new(),
+        };
+        Change::new(1, format!("stage/{api}/{name}"), Some(entry))
+    }
+
+    #[test]
+    fn a_stage_whose_compilation_panics_is_denied_and_nothing_else() {
+        let entry = stage(ApiId::random(), "dev").state.expect("an entry");
+        assert!(served(&entry, || std::panic::resume_unwind(Box::new("planted"))).is_none());
+        assert!(served(&entry, || Stage::compile(&entry, Arc::default())).is_some());
+    }
+
+    #[test]
+    fn a_replaced_state_holds_what_its_owner_has_and_keeps_the_buckets_of_what_stays() {
+        let mut writer = Writer::new(Sharing::default());
+        let (kept, lost) = (ApiId::random(), ApiId::random());
+        writer.apply_stages(vec![stage(kept, "dev"), stage(kept, "old"), stage(lost, "dev")], 100);
+        let bucket = |writer: &Writer| {
+            let live = writer.published.load();
+            Arc::clone(
+                &live.stage(&kept, "dev").expect("served").throttle.as_ref().expect("a throttle").bucket,
+            )
+        };
+        let before = bucket(&writer);
+        writer.replace_stages(vec![stage(kept, "dev"), stage(kept, "new")], 90);
+        let live = writer.published.load_full();
+        assert!(live.stage(&kept, "new").is_some());
+        assert!(live.stage(&kept, "old").is_none() && live.stage(&lost, "dev").is_none());
+        assert_eq!(live.revisions.apis, 90);
+        assert!(Arc::ptr_eq(&before, &bucket(&writer)));
+    }
 }

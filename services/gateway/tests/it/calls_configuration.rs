@@ -1,7 +1,7 @@
 //! How configuration reaches the gateway, and that it goes on without its owners.
 
 use contracts::apis::StageSettings;
-use testkit::Upstream;
+use testkit::{PATIENCE, Upstream, wait_until};
 
 use crate::gateway::{TestGateway, answers, config, keyed_api, stage};
 
@@ -38,6 +38,70 @@ fn a_gateway_that_knows_nothing_is_not_ready_and_says_why() {
     assert_eq!(ready.status(), 503);
     assert!(ready.text().contains("nothing known of apis"), "{}", ready.text());
     assert_eq!(gateway.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status(), 200);
+    // It cannot say that the API does not exist: a client must not take that for an answer.
+    let answer = gateway.call_with(VALUE, "/a");
+    assert_eq!((answer.status(), answer.header("x-tollgate-reason")), (503, Some("configuration_missing")));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[test]
+fn a_gateway_that_knows_no_keys_does_not_call_a_key_unknown() {
+    let upstream = upstream();
+    let mut gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    gateway.sell(VALUE, |_| {});
+    gateway.stop();
+    std::fs::remove_file(gateway.data_dir.path().join("configuration/access/revision")).unwrap();
+    gateway.launch_alone(config(&gateway.data_dir));
+    let answer = gateway.call_with(VALUE, "/a");
+    assert_eq!((answer.status(), answer.header("x-tollgate-reason")), (503, Some("configuration_missing")));
+    assert_eq!(gateway.call("GET", "/a", "").header("x-tollgate-reason"), Some("key_missing"));
+}
+
+#[test]
+fn a_restart_does_not_make_a_configuration_younger() {
+    let upstream = upstream();
+    let mut gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    gateway.sell(VALUE, |_| {});
+    gateway.stop();
+    let reason_after_restart = |gateway: &mut TestGateway| {
+        gateway.launch_alone(config(&gateway.data_dir));
+        let answer = gateway.call_with(VALUE, "/a");
+        gateway.stop();
+        answer.header("x-tollgate-reason").map(str::to_owned)
+    };
+    assert_eq!(reason_after_restart(&mut gateway), None);
+    // What the last run kept is gone: the state may have any age.
+    std::fs::remove_file(gateway.data_dir.path().join("configuration/heard-metering")).unwrap();
+    assert_eq!(reason_after_restart(&mut gateway).as_deref(), Some("configuration_stale"));
+    // Without an owner that answers, nothing makes it younger.
+    assert_eq!(reason_after_restart(&mut gateway).as_deref(), Some("configuration_stale"));
+}
+
+#[test]
+fn an_owner_restored_from_a_backup_is_followed_again_and_no_key_vanishes_meanwhile() {
+    let upstream = upstream();
+    let gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
+    let (_, plan) = gateway.sell(VALUE, |_| {});
+    let backup = gateway.owners.access_revision();
+    let lost = "ABCDEFGHIJ0123456789abcdefghij";
+    for _ in 0..5 {
+        gateway.owners.put_key(crate::owners::key(gateway.tenant, lost, &[plan.id]));
+    }
+    gateway.settle();
+    assert_eq!(gateway.call_with(lost, "/a").status(), 200);
+
+    gateway.owners.restore_access(backup);
+    let refused = || {
+        assert_eq!(gateway.call_with(VALUE, "/a").status(), 200, "a key that both states have always opens");
+        gateway.call_with(lost, "/a").status() == 403
+    };
+    assert!(wait_until(PATIENCE, refused), "the owner's present state is not in force");
+    let new = "9876543210abcdefghijABCDEFGHIJ";
+    gateway.owners.put_key(crate::owners::key(gateway.tenant, new, &[plan.id]));
+    assert!(
+        wait_until(PATIENCE, || gateway.call_with(new, "/a").status() == 200),
+        "a later change is missed"
+    );
 }
 
 #[test]

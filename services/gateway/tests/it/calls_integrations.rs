@@ -171,15 +171,15 @@ fn a_mapped_call_whose_upstream_reads_nothing_ends_with_the_integrations_time() 
         }
     })
     .unwrap();
-    let http = Integration {
-        kind: IntegrationType::Http,
-        timeout_in_millis: 300,
-        ..Integration::http_proxy("/x")
-    };
+    let http =
+        Integration { kind: IntegrationType::Http, timeout_in_millis: 300, ..Integration::http_proxy("/x") };
     let gateway = TestGateway::start(api(&upstream.url(), http), StageSettings::default(), |_| {});
     let answer = post(&gateway, &"x".repeat(10 * 1024 * 1024));
     over.open();
-    assert_eq!((answer.status(), answer.text().as_str()), (504, r#"{"message":"Endpoint request timed out"}"#));
+    assert_eq!(
+        (answer.status(), answer.text().as_str()),
+        (504, r#"{"message":"Endpoint request timed out"}"#)
+    );
     assert_eq!(answer.header("x-tollgate-reason"), Some("upstream_timeout"));
 }
 
@@ -194,11 +194,8 @@ fn a_mapped_answer_that_trickles_ends_with_the_integrations_time() {
         Ok(())
     })
     .unwrap();
-    let mut http = Integration {
-        kind: IntegrationType::Http,
-        timeout_in_millis: 300,
-        ..Integration::http_proxy("/x")
-    };
+    let mut http =
+        Integration { kind: IntegrationType::Http, timeout_in_millis: 300, ..Integration::http_proxy("/x") };
     http.integration_responses.insert("200".to_owned(), response("200", None, "$input.body"));
     let gateway = TestGateway::start(api(&upstream.url(), http), StageSettings::default(), |_| {});
     let answer = post(&gateway, "");

@@ -94,10 +94,22 @@ impl<T: Clone> Stream<T> {
         let mut revision = self.revision.subscribe();
         let wait = Duration::from_millis(u64::from(follow.wait_ms));
         // Nothing new within the wait is an answer too.
-        let _ = tokio::time::timeout(wait, revision.wait_for(|revision| *revision > follow.applied)).await;
+        let _ = tokio::time::timeout(wait, revision.wait_for(|revision| *revision != follow.after())).await;
         let changes = self.changes.lock();
-        let after = changes.iter().filter(|change| change.revision > follow.applied).cloned();
-        Changes { changes: after.collect(), revision: *self.revision.borrow(), more: false }
+        let after: Vec<_> =
+            changes.iter().filter(|change| change.revision > follow.after()).cloned().collect();
+        // One change at a time while a state is read anew, as if there were many.
+        if follow.after.is_some() && after.len() > 1 {
+            let first = after[0].clone();
+            return Changes { revision: first.revision, changes: vec![first], more: true };
+        }
+        Changes { changes: after, revision: *self.revision.borrow(), more: false }
+    }
+
+    /// The state of a backup: without the last changes.
+    fn go_back_to(&self, revision: u64) {
+        self.changes.lock().retain(|change| change.revision <= revision);
+        self.revision.send_replace(revision);
     }
 
     async fn in_force(&self) {
@@ -153,6 +165,16 @@ impl Owners {
 
     pub(crate) fn remove_plan(&self, plan: UsagePlanId) {
         self.access.stream.push(format!("usage_plan/{plan}"), None);
+    }
+
+    /// The revision of metering's state.
+    pub(crate) fn access_revision(&self) -> u64 {
+        *self.access.stream.revision.borrow()
+    }
+
+    /// Metering is restored from a backup made at a revision.
+    pub(crate) fn restore_access(&self, revision: u64) {
+        self.access.stream.go_back_to(revision);
     }
 
     /// From now on no lease is granted.

@@ -255,7 +255,10 @@ fn hurried(upstream: &str, millis: u32) -> apidef::Api {
 }
 
 fn assert_timed_out(answer: &Answer, reason: &str) {
-    assert_eq!((answer.status(), answer.text().as_str()), (504, r#"{"message":"Endpoint request timed out"}"#));
+    assert_eq!(
+        (answer.status(), answer.text().as_str()),
+        (504, r#"{"message":"Endpoint request timed out"}"#)
+    );
     assert_eq!(answer.header("x-tollgate-reason"), Some(reason));
 }
 

@@ -155,7 +155,7 @@ async fn newest(world: &World) -> BTreeMap<String, Change<AccessEntry>> {
     let mut applied = 0;
     let mut state = BTreeMap::new();
     loop {
-        let follow = Follow { gateway: GatewayId::new(world.clock.now()), applied, wait_ms: 0 };
+        let follow = Follow { gateway: GatewayId::new(world.clock.now()), applied, after: None, wait_ms: 0 };
         let changes = world.call(FollowAccess { follow }).await.unwrap();
         applied = changes.revision;
         for change in changes.changes {
@@ -320,7 +320,8 @@ async fn followers_end_with_the_owners_state(world: World) {
 async fn a_change_waits_for_live_gateways_and_says_when_they_lag(world: World) {
     let owner = world.owner();
     let gateway = GatewayId::new(world.clock.now());
-    let follow = |applied, wait_ms| FollowAccess { follow: Follow { gateway, applied, wait_ms } };
+    let follow =
+        |applied, wait_ms| FollowAccess { follow: Follow { gateway, applied, after: None, wait_ms } };
     let before = world.call(follow(0, 0)).await.unwrap().revision;
     assert_eq!(owner.call(plan_content(None, &[])).await.unwrap().liveness, Liveness::Pending);
     let following = async {
