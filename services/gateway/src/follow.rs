@@ -224,8 +224,7 @@ mod tests {
     use super::*;
 
     fn answer(changes: &[u64], revision: u64, more: bool) -> Changes<u64> {
-        let change =
-            |number: &u64| Change::new(*number, number.to_string(), Some(*number));
+        let change = |number: &u64| Change::new(*number, number.to_string(), Some(*number));
         Changes { changes: changes.iter().map(change).collect(), revision, more }
     }
 
