@@ -25,15 +25,16 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    /// Address of the client: the peer, or what the last trusted proxy on the way saw. When the two headers disagree, one
-    /// of them came from the client itself and the proxy's own address is answered.
+    /// Address of the client: the peer, or what the last trusted proxy on the way saw.
+    ///
+    /// When the two headers disagree, one of them came from the client itself and the proxy's own address is answered.
     pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip().to_canonical();
         if !self.trusts(peer) {
             return Some(peer);
         }
-        let standard = self.last_untrusted(peer, forwarded_for(request));
-        let usual = self.last_untrusted(peer, list(request, &FORWARDED_FOR));
+        let standard = self.last_untrusted(peer, &forwarded_for(request));
+        let usual = self.last_untrusted(peer, &list(request, &FORWARDED_FOR));
         Some(
             match (request.headers().contains_key(FORWARDED), request.headers().contains_key(FORWARDED_FOR)) {
                 (true, true) if standard != usual => peer,
@@ -55,7 +56,7 @@ impl TrustedProxies {
     }
 
     /// Walks the hops back from `peer`, for as long as each is trusted to tell of the one before it.
-    fn last_untrusted(&self, peer: IpAddr, hops: Vec<String>) -> IpAddr {
+    fn last_untrusted(&self, peer: IpAddr, hops: &[String]) -> IpAddr {
         let mut client = peer;
         for hop in hops.iter().rev() {
             let Some(address) = address(hop) else { return client };
@@ -68,8 +69,10 @@ impl TrustedProxies {
     }
 }
 
-/// Whether somebody on this machine asked this machine directly: a loopback peer, no proxy between, and a host that no
-/// name server can point here (a page of another site could ask under its own name otherwise).
+/// Whether somebody on this machine asked this machine directly.
+///
+/// That is a loopback peer, no proxy between, and a host that no name server can point here: a page of another site
+/// could ask under its own name otherwise.
 pub fn is_local(request: &HttpRequest) -> bool {
     let headers = request.headers();
     let proxied = [FORWARDED, FORWARDED_FOR, FORWARDED_HOST].iter().any(|name| headers.contains_key(name));

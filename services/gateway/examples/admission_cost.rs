@@ -102,7 +102,7 @@ fn maintain(ledger: &Ledger, keeper: &mut Keeper, desk: &mut Desk, timer: i64) {
     let moment = Moment { wall: Clock::System.micros(), timer };
     for _ in 0..64 {
         ledger.tick(timer);
-        for batch in keeper.poll(timer).unwrap() {
+        for batch in keeper.poll(timer).0 {
             keeper.appended(&batch, Appended { acked_through: batch.sequence }).unwrap();
         }
         let messages = desk.poll(moment);

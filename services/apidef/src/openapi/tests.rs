@@ -54,9 +54,9 @@ fn what_cannot_run_is_reported_where_the_document_says_it() {
     let integration = json!({ "type": "http", "httpMethod": "GET", "uri": "https://a.example/{id}" });
     let operation = json!({ "responses": ok(), "x-amazon-apigateway-integration": integration });
     let refused = refused(json!({ "/pets": { "get": operation } }), json!({}));
-    assert_eq!(refused.path, "/paths/~1pets/get/x-amazon-apigateway-integration");
+    assert_eq!(refused.path, "/paths/~1pets/get/x-amazon-apigateway-integration/uri");
     assert!(refused.line.is_some_and(|line| line > 10), "{refused}");
-    assert_eq!(refused.reason, "uri: nothing gives a value to {id}");
+    assert_eq!(refused.reason, "nothing gives a value to {id}");
 }
 
 #[test]

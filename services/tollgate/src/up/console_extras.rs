@@ -73,23 +73,22 @@ async fn set_clock(
     request: HttpRequest,
     body: web::Json<SetClock>,
 ) -> Result<HttpResponse, Problem> {
-    guard_local(&extras, &request)?;
+    guard_local(&request).map_err(|error| Problem::new(error, RequestId::new(extras.clock.now())))?;
     extras.clock.set(body.now);
     Ok(HttpResponse::Ok().json(serde_json::json!({ "now": extras.clock.now() })))
 }
 
 /// These need no sign-in, so they are for this machine alone.
-fn guard_local(extras: &Extras, request: &HttpRequest) -> Result<(), Problem> {
+fn guard_local(request: &HttpRequest) -> common::Result<()> {
     if is_local(request) {
         return Ok(());
     }
-    let error = Error::new(Code::Forbidden, "loopback_only", "this answers on the same machine alone");
-    Err(Problem::new(error, RequestId::new(extras.clock.now())))
+    Err(Error::new(Code::Forbidden, "loopback_only", "this answers on the same machine alone"))
 }
 
 /// All mails, newest first, as text.
 async fn inbox(extras: web::Data<Extras>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    guard_local(&extras, &request)?;
+    guard_local(&request).map_err(|error| Problem::new(error, RequestId::new(extras.clock.now())))?;
     let directory = extras.mail_directory.clone();
     let mails = web::block(move || read_mails(&directory)).await.unwrap_or_default();
     let mut page = String::from(INBOX_HEAD);
