@@ -84,7 +84,7 @@ async fn every_wrong_input_is_refused(store: Store) {
     for (input, field) in [
         (ImportApi { stage: Some("a/b".into()), ..pets() }, "stage"),
         (ImportApi { secret_headers: vec![header("X-Key", "a\nb")], ..pets() }, "secretHeaders[0].value"),
-        (ImportApi { secret_headers: vec![header("Host", "a")], ..pets() }, "secretHeaders"),
+        (ImportApi { secret_headers: vec![header("Host", "a")], ..pets() }, "secretHeaders[0].name"),
     ] {
         let error = role.call(&ctx, input).await.unwrap_err();
         assert_eq!((error.code, error.fields[0].field.as_str()), (Code::Invalid, field), "{error}");
