@@ -77,6 +77,7 @@ pub fn endpoints(state: &Arc<State>) -> Endpoints {
         .with::<calls::ListProducts, _, _, _>(state, service::products::list)
         .with::<calls::CreatePlan, _, _, _>(state, service::plans::create)
         .with::<calls::GetPlan, _, _, _>(state, service::plans::get)
+        .with::<calls::FindPlansOfUsagePlan, _, _, _>(state, service::plans::of_usage_plan)
         .with::<calls::CreateSubscription, _, _, _>(state, service::subscriptions::create)
         .with::<calls::CancelSubscription, _, _, _>(state, service::subscriptions::cancel)
         .with::<calls::GetSubscription, _, _, _>(state, service::subscriptions::get)

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call;
 use crate::metering::Throttle;
+use crate::patch::clearable;
 use crate::stream::{Changes, Follow, Liveness};
 
 /// An API in a list.
@@ -226,15 +227,21 @@ pub struct SetStageDeployment {
 }
 call!(SetStageDeployment => Deployed, Apis, Tenant(ApisWrite));
 
-/// Changes a stage's settings.
+/// Changes a stage's settings; absent fields stay as they are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UpdateStage {
     /// The API.
     pub id: ApiId,
     /// The stage.
     pub stage: String,
-    /// All settings, replacing the old ones.
-    pub settings: StageSettings,
+    /// Largest request body in bytes, or the default.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
+    pub payload_limit: Option<Option<u64>>,
+    /// Throttle of the whole stage, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
+    pub throttle: Option<Option<Throttle>>,
+    /// All stage variables, replacing the old ones.
+    pub variables: Option<BTreeMap<String, String>>,
 }
 call!(UpdateStage => Deployed, Apis, Tenant(ApisWrite));
 

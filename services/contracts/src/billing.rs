@@ -119,6 +119,14 @@ pub struct GetPlan {
 }
 call!(GetPlan => Plan, Billing, Service);
 
+/// The plans that sell a usage plan's limits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FindPlansOfUsagePlan {
+    /// The usage plan.
+    pub usage_plan: UsagePlanId,
+}
+call!(FindPlansOfUsagePlan => Vec<Plan>, Billing, Service);
+
 /// An app's purchase of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subscription {
@@ -189,7 +197,16 @@ pub struct CancelSubscription {
     /// The subscription.
     pub id: SubscriptionId,
 }
-call!(CancelSubscription => Subscription, Billing, Tenant(SubscriptionsWrite));
+call!(CancelSubscription => CancelledSubscription, Billing, Tenant(SubscriptionsWrite));
+
+/// A subscription that ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CancelledSubscription {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// Whether every gateway refuses its keys already.
+    pub liveness: Liveness,
+}
 
 /// Subscriptions, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]

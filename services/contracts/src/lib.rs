@@ -10,6 +10,7 @@ pub mod client;
 pub mod endpoints;
 pub mod lease;
 pub mod metering;
+mod patch;
 pub mod portal;
 pub mod record;
 pub mod stream;

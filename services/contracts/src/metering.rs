@@ -12,6 +12,7 @@ use common::{Page, PageArgs};
 use serde::{Deserialize, Serialize};
 
 use crate::call;
+use crate::patch::clearable;
 use crate::stream::{Changes, Follow, Liveness};
 
 /// A token bucket, as API Gateway defines it: one token per request.
@@ -122,17 +123,37 @@ pub struct SavedUsagePlan {
     pub liveness: Liveness,
 }
 
-/// Replaces a usage plan's content.
+/// Changes a usage plan; absent fields stay as they are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UpdateUsagePlan {
     /// The plan.
     pub id: UsagePlanId,
-    /// Its new content.
-    pub content: CreateUsagePlan,
+    /// New name.
+    pub name: Option<String>,
+    /// New description, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
+    pub description: Option<Option<String>>,
+    /// New throttle of each key, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
+    pub throttle: Option<Option<Throttle>>,
+    /// New quota of each key, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
+    pub quota: Option<Option<Quota>>,
+    /// All stages it opens, replacing the old ones.
+    pub stages: Option<Vec<PlanStage>>,
+    /// What happens when metering cannot be asked.
+    pub degraded: Option<DegradedMode>,
+}
+
+impl UpdateUsagePlan {
+    /// Changes nothing.
+    pub fn nothing(id: UsagePlanId) -> Self {
+        Self { id, name: None, description: None, throttle: None, quota: None, stages: None, degraded: None }
+    }
 }
 call!(UpdateUsagePlan => SavedUsagePlan, Metering, Tenant(UsagePlansWrite));
 
-/// Removes a usage plan that no key uses.
+/// Removes a usage plan that no key uses and no plan sells.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeleteUsagePlan {
     /// The plan.

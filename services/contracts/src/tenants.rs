@@ -128,7 +128,7 @@ pub struct CreateToken {
     pub name: String,
     /// What it allows; empty = everything the caller may do.
     pub permissions: Vec<Permission>,
-    /// When it ends; absent = never.
+    /// When it ends; absent = never. A token that ends makes none that outlives it.
     pub expires_at: Option<DateTime<Utc>>,
 }
 call!(CreateToken => CreatedToken, Tenants, Tenant(TokensWrite));
@@ -156,10 +156,34 @@ pub struct RevokeToken {
 call!(RevokeToken => (), Tenants, Tenant(TokensWrite));
 
 /// Makes credentials for the AWS-compatible management API (Signature Version 4 needs the secret itself, so it is kept
-/// in the vault).
+/// in the vault). They never end by themselves, so a token that ends cannot make them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CreateAccessKey {}
 call!(CreateAccessKey => AccessKey, Tenants, Tenant(TokensWrite));
+
+/// An access key without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKeySummary {
+    /// 20 upper-case letters and digits.
+    pub access_key_id: String,
+    /// What it allows.
+    pub permissions: Vec<Permission>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// The organization's access keys, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListAccessKeys {}
+call!(ListAccessKeys => Vec<AccessKeySummary>, Tenants, Tenant(OrganizationRead));
+
+/// Ends an access key at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RevokeAccessKey {
+    /// The access key's id.
+    pub access_key_id: String,
+}
+call!(RevokeAccessKey => (), Tenants, Tenant(TokensWrite));
 
 /// Credentials of the AWS-compatible management API.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod changes;
 pub mod connection;
+pub mod delivery;
 pub mod error;
 pub mod idempotency;
 pub mod limits;

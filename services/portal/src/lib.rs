@@ -146,5 +146,5 @@ pub fn endpoints(state: &Arc<State>) -> Endpoints {
 
 /// Runs the role's jobs until `stop`.
 pub async fn run_jobs(state: Arc<State>, stop: CancellationToken) {
-    jobs::purge(&state, &stop).await;
+    tokio::join!(jobs::deliver::run(&state, &stop), jobs::purge::run(&state, &stop));
 }

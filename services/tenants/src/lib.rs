@@ -109,6 +109,8 @@ pub fn endpoints(state: &Arc<State>) -> Endpoints {
         .with::<calls::ListTokens, _, _, _>(state, service::tokens::list)
         .with::<calls::RevokeToken, _, _, _>(state, service::tokens::revoke)
         .with::<calls::CreateAccessKey, _, _, _>(state, service::access_keys::create)
+        .with::<calls::ListAccessKeys, _, _, _>(state, service::access_keys::list)
+        .with::<calls::RevokeAccessKey, _, _, _>(state, service::access_keys::revoke)
 }
 
 /// Runs the role's jobs until `stop`.

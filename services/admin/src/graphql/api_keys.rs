@@ -4,8 +4,8 @@ use async_graphql::{ComplexObject, Context, ID, InputObject, Object, Result, Sim
 use chrono::{DateTime, Utc};
 use common::id::KeyId;
 use contracts::metering::{
-    self, CreateApiKey, GetApiKey, GetQuotaStatus, ListApiKeys, RevealApiKey, RevokeApiKey, RotateApiKey,
-    UpdateApiKey,
+    self, CreateApiKey, DeleteApiKey, GetApiKey, GetQuotaStatus, ListApiKeys, RevealApiKey, RevokeApiKey,
+    RotateApiKey, UpdateApiKey,
 };
 
 use super::call::{call, id, ids, optional_id, page};
@@ -234,7 +234,18 @@ pub(crate) struct ApiKeyRevealPayload {
     refusal: Refusal,
 }
 
-refusable!(ApiKeyPayload, ApiKeyRevealPayload);
+/// A removed key.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct ApiKeyDeletePayload {
+    /// The id of the key; absent when nothing was removed.
+    deleted_id: Option<ID>,
+    /// Whether every gateway refuses it already.
+    status: Option<ChangeStatus>,
+    #[graphql(flatten)]
+    refusal: Refusal,
+}
+
+refusable!(ApiKeyPayload, ApiKeyRevealPayload, ApiKeyDeletePayload);
 
 #[derive(Default)]
 pub(crate) struct ApiKeyQuery;
@@ -306,6 +317,24 @@ impl ApiKeyMutation {
         #[graphql(name = "id")] key: ID,
     ) -> Result<ApiKeyPayload> {
         settle(async { Ok(call(ctx, RevokeApiKey { id: id("id", &key)? }).await?.into()) }).await
+    }
+
+    /// Removes a key; calls with it are refused within a second. Its usage stays, its value may be used again.
+    async fn api_key_delete(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "id")] key: ID,
+    ) -> Result<ApiKeyDeletePayload> {
+        settle(async {
+            let key: KeyId = id("id", &key)?;
+            let liveness = call(ctx, DeleteApiKey { id: key }).await?;
+            Ok(ApiKeyDeletePayload {
+                deleted_id: Some(key.into()),
+                status: Some(liveness.into()),
+                ..Default::default()
+            })
+        })
+        .await
     }
 
     /// Shows the value of a key, unless it was made to be shown once.

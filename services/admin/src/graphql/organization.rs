@@ -4,7 +4,9 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use chrono::{DateTime, Utc};
 use common::id::TokenId;
 use common::{Code, Error, FieldError};
-use contracts::tenants::{self, CreateAccessKey, CreateToken, GetTenant, ListTokens, RevokeToken};
+use contracts::tenants::{
+    self, CreateAccessKey, CreateToken, GetTenant, ListAccessKeys, ListTokens, RevokeAccessKey, RevokeToken,
+};
 use contracts::{Permission, Principal};
 
 use super::call::{call, caller, id};
@@ -183,7 +185,27 @@ pub(crate) struct AccessKeyCreatePayload {
     refusal: Refusal,
 }
 
-refusable!(TokenCreatePayload, TokenRevokePayload, AccessKeyCreatePayload);
+/// An access key without its secret.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct AccessKey {
+    /// 20 upper-case letters and digits.
+    access_key_id: String,
+    /// What it allows, for example `apis:write`.
+    permissions: Vec<String>,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+}
+
+/// An access key that ended.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct AccessKeyRevokePayload {
+    /// The id of the access key; absent when nothing was changed.
+    revoked_id: Option<ID>,
+    #[graphql(flatten)]
+    refusal: Refusal,
+}
+
+refusable!(TokenCreatePayload, TokenRevokePayload, AccessKeyCreatePayload, AccessKeyRevokePayload);
 
 #[derive(Default)]
 pub(crate) struct OrganizationQuery;
@@ -207,6 +229,17 @@ impl OrganizationQuery {
     #[graphql(complexity = "cost::list(500, child_complexity)")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<Token>> {
         Ok(call(ctx, ListTokens {}).await?.into_iter().map(Token::from).collect())
+    }
+
+    /// The organization's credentials for the AWS-compatible management API, newest first.
+    #[graphql(complexity = "cost::flat(child_complexity)")]
+    async fn access_keys(&self, ctx: &Context<'_>) -> Result<Vec<AccessKey>> {
+        let keys = call(ctx, ListAccessKeys {}).await?.into_iter().map(|key| AccessKey {
+            access_key_id: key.access_key_id,
+            permissions: names(&key.permissions),
+            created_at: key.created_at,
+        });
+        Ok(keys.collect())
     }
 }
 
@@ -238,6 +271,19 @@ impl OrganizationMutation {
             let token: TokenId = id("id", &token)?;
             call(ctx, RevokeToken { id: token }).await?;
             Ok(TokenRevokePayload { revoked_id: Some(token.into()), ..Default::default() })
+        })
+        .await
+    }
+
+    /// Ends credentials of the AWS-compatible management API at once.
+    async fn access_key_revoke(
+        &self,
+        ctx: &Context<'_>,
+        access_key_id: ID,
+    ) -> Result<AccessKeyRevokePayload> {
+        settle(async {
+            call(ctx, RevokeAccessKey { access_key_id: access_key_id.to_string() }).await?;
+            Ok(AccessKeyRevokePayload { revoked_id: Some(access_key_id), ..Default::default() })
         })
         .await
     }

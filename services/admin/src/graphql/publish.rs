@@ -4,8 +4,7 @@ use async_graphql::{Context, ID, InputObject, Json, MaybeUndefined, Object, Resu
 use common::id::ApiId;
 use common::{Error, FieldError};
 use contracts::apis::{
-    self, DeleteApi, DeployApi, EditApi, GetApi, ImportApi, SecretHeader, SetStageDeployment, StageSettings,
-    UpdateStage,
+    self, DeleteApi, DeployApi, EditApi, ImportApi, SecretHeader, SetStageDeployment, UpdateStage,
 };
 use serde::Serialize;
 
@@ -230,19 +229,20 @@ pub(crate) struct StageVariableInput {
 }
 
 impl StageUpdateInput {
-    fn apply(self, mut settings: StageSettings) -> common::Result<StageSettings> {
-        if !self.payload_limit.is_undefined() {
-            let limit = self.payload_limit.take().map(|limit| limit.count("payloadLimit"));
-            settings.payload_limit = limit.transpose()?;
-        }
-        if !self.throttle.is_undefined() {
-            settings.throttle = self.throttle.take().map(Into::into);
-        }
-        if let Some(variables) = self.variables {
-            settings.variables =
-                variables.into_iter().map(|variable| (variable.name, variable.value)).collect();
-        }
-        Ok(settings)
+    fn read(self) -> common::Result<UpdateStage> {
+        let limit: Option<Option<Long>> = self.payload_limit.into();
+        let limit = limit.map(|limit| limit.map(|limit| limit.count("payloadLimit")).transpose());
+        let throttle: Option<Option<ThrottleInput>> = self.throttle.into();
+        let variables = self
+            .variables
+            .map(|variables| variables.into_iter().map(|variable| (variable.name, variable.value)).collect());
+        Ok(UpdateStage {
+            id: id("apiId", &self.api_id)?,
+            stage: self.stage,
+            payload_limit: limit.transpose()?,
+            throttle: throttle.map(|throttle| throttle.map(Into::into)),
+            variables,
+        })
     }
 }
 
@@ -342,17 +342,7 @@ impl PublishMutation {
 
     /// Changes a stage's settings.
     async fn stage_update(&self, ctx: &Context<'_>, input: StageUpdateInput) -> Result<StagePayload> {
-        settle(async {
-            require::<UpdateStage>(ctx)?;
-            let api: ApiId = id("apiId", &input.api_id)?;
-            let name = input.stage.clone();
-            let known = call(ctx, GetApi { id: api }).await?.summary.stages;
-            let stage = known.into_iter().find(|stage| stage.name == name);
-            let stage = stage.ok_or_else(|| Error::not_found("stage"))?;
-            let settings = input.apply(stage.settings)?;
-            Ok(call(ctx, UpdateStage { id: api, stage: name, settings }).await?.into())
-        })
-        .await
+        settle(async { Ok(call(ctx, input.read()?).await?.into()) }).await
     }
 
     /// Removes an API with its stages; calls to it are refused from then on.

@@ -189,7 +189,7 @@ pub(crate) struct SubscriptionPayload {
     subscription: Option<Subscription>,
     /// The key's value, after making it; absent while the subscription is pending.
     value: Option<String>,
-    /// Whether the key works on every gateway already.
+    /// Whether every gateway knows the key, or refuses it after a cancellation, already.
     status: Option<ChangeStatus>,
     #[graphql(flatten)]
     refusal: Refusal,
@@ -255,7 +255,7 @@ impl SubscriptionMutation {
         settle(input.create(ctx)).await
     }
 
-    /// Ends a subscription and revokes its keys.
+    /// Ends a subscription and revokes its keys; they are refused everywhere when the status is `LIVE`.
     async fn subscription_cancel(
         &self,
         ctx: &Context<'_>,
@@ -263,7 +263,11 @@ impl SubscriptionMutation {
     ) -> Result<SubscriptionPayload> {
         settle(async {
             let cancelled = call(ctx, CancelSubscription { id: id("id", &subscription)? }).await?;
-            Ok(SubscriptionPayload { subscription: Some(cancelled.into()), ..Default::default() })
+            Ok(SubscriptionPayload {
+                subscription: Some(cancelled.subscription.into()),
+                status: Some(cancelled.liveness.into()),
+                ..Default::default()
+            })
         })
         .await
     }

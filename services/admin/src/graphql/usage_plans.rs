@@ -10,7 +10,7 @@ use contracts::metering::{
 };
 
 use super::apis::Api;
-use super::call::{call, id, page, require};
+use super::call::{call, id, page};
 use super::connection::Connection;
 use super::cost;
 use super::references::references;
@@ -250,27 +250,18 @@ pub(crate) struct UsagePlanUpdateInput {
 }
 
 impl UsagePlanUpdateInput {
-    fn apply(self, plan: metering::UsagePlan) -> common::Result<UpdateUsagePlan> {
-        let mut quota = plan.quota;
-        if !self.quota.is_undefined() {
-            quota = self.quota.take().map(|quota| quota.read("quota")).transpose()?;
-        }
-        let mut content = CreateUsagePlan {
-            name: self.name.unwrap_or(plan.name),
-            description: plan.description,
-            throttle: plan.throttle,
-            quota,
-            stages: plan.stages,
-            degraded: self.degraded.map_or(plan.degraded, Into::into),
-        };
-        self.description.update_to(&mut content.description);
-        if !self.throttle.is_undefined() {
-            content.throttle = self.throttle.take().map(Into::into);
-        }
-        if let Some(stages) = self.stages {
-            content.stages = read_stages("stages", stages)?;
-        }
-        Ok(UpdateUsagePlan { id: plan.id, content })
+    fn read(self) -> common::Result<UpdateUsagePlan> {
+        let quota: Option<Option<QuotaInput>> = self.quota.into();
+        let throttle: Option<Option<ThrottleInput>> = self.throttle.into();
+        Ok(UpdateUsagePlan {
+            id: id::<UsagePlanId>("id", &self.id)?,
+            name: self.name,
+            description: self.description.into(),
+            throttle: throttle.map(|throttle| throttle.map(Into::into)),
+            quota: quota.map(|quota| quota.map(|quota| quota.read("quota")).transpose()).transpose()?,
+            stages: self.stages.map(|stages| read_stages("stages", stages)).transpose()?,
+            degraded: self.degraded.map(Into::into),
+        })
     }
 }
 
@@ -354,12 +345,7 @@ impl UsagePlanMutation {
         ctx: &Context<'_>,
         input: UsagePlanUpdateInput,
     ) -> Result<UsagePlanPayload> {
-        settle(async {
-            require::<UpdateUsagePlan>(ctx)?;
-            let plan = call(ctx, GetUsagePlan { id: id::<UsagePlanId>("id", &input.id)? }).await?;
-            Ok(call(ctx, input.apply(plan)?).await?.into())
-        })
-        .await
+        settle(async { Ok(call(ctx, input.read()?).await?.into()) }).await
     }
 
     /// Removes a usage plan that no key uses.

@@ -69,15 +69,22 @@ pub(crate) async fn set_deployment(
     finish(&state, tx, input.id, &input.stage).await
 }
 
-/// Replaces a stage's settings.
+/// Changes a stage's settings.
 pub(crate) async fn update(state: Arc<State>, ctx: Ctx, input: UpdateStage) -> Result<Deployed> {
-    rules::check_settings(&input.settings)?;
     let tx = state.database.tenant(&ctx).await?;
     store::apis::lock(&tx, input.id).await?.ok_or_else(|| Error::not_found("api"))?;
-    if !store::stages::set_settings(&tx, input.id, &input.stage, &input.settings, ctx.now).await? {
+    let before = store::stages::get(&tx, input.id, &input.stage).await?;
+    let before = before.ok_or_else(|| Error::not_found("stage"))?.settings;
+    let settings = StageSettings {
+        payload_limit: input.payload_limit.unwrap_or(before.payload_limit),
+        throttle: input.throttle.unwrap_or(before.throttle),
+        variables: input.variables.unwrap_or(before.variables),
+    };
+    rules::check_settings(&settings)?;
+    if !store::stages::set_settings(&tx, input.id, &input.stage, &settings, ctx.now).await? {
         return Err(Error::not_found("stage"));
     }
-    let patch = json!({ "stage": input.stage, "settings": input.settings });
+    let patch = json!({ "stage": input.stage, "settings": settings });
     audit::record(&tx, &ctx, "stage.update", input.id, &patch).await?;
     finish(&state, tx, input.id, &input.stage).await
 }

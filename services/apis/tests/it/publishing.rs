@@ -82,8 +82,13 @@ async fn settings_are_published_and_bounded(store: Store) {
         throttle: Some(Throttle { rate_limit: 5.5, burst_limit: 10 }),
         variables: [("color".to_owned(), "blue".to_owned())].into(),
     };
-    let update =
-        |settings: &StageSettings| UpdateStage { id, stage: "v1".into(), settings: settings.clone() };
+    let update = |settings: &StageSettings| UpdateStage {
+        id,
+        stage: "v1".into(),
+        payload_limit: Some(settings.payload_limit),
+        throttle: Some(settings.throttle),
+        variables: Some(settings.variables.clone()),
+    };
     let updated = role.call(&ctx, update(&settings)).await.unwrap();
     assert_eq!(updated.stage.settings, settings);
     let entry = role.follow(role.gateway(), 0).await.changes.remove(0).state.unwrap();
@@ -91,6 +96,14 @@ async fn settings_are_published_and_bounded(store: Store) {
 
     let broken = StageSettings { payload_limit: Some(0), ..settings.clone() };
     assert_eq!(role.call(&ctx, update(&broken)).await.unwrap_err().code, Code::Invalid);
+    // Two changes at the same moment both last.
+    let nothing =
+        UpdateStage { id, stage: "v1".into(), payload_limit: None, throttle: None, variables: None };
+    let limit = role.call(&ctx, UpdateStage { payload_limit: Some(Some(2048)), ..nothing.clone() });
+    let throttle = role.call(&ctx, UpdateStage { throttle: Some(None), ..nothing });
+    let (limit, throttle) = tokio::join!(limit, throttle);
+    (limit.unwrap(), throttle.unwrap());
+    let settings = StageSettings { payload_limit: Some(2048), throttle: None, ..settings };
     // A new deployment keeps the settings.
     let deployed = role.call(&ctx, deploy(id, "v1")).await.unwrap();
     assert_eq!(deployed.stage.settings, settings);
@@ -168,8 +181,8 @@ async fn what_is_missing_is_named(store: Store) {
     assert_eq!(role.call(&stranger, deploy(id, "v1")).await.unwrap_err().code, Code::NotFound);
     let list = ListDeployments { id, page: PageArgs::default() };
     assert_eq!(role.call(&stranger, list).await.unwrap_err().code, Code::NotFound);
-    let settings = StageSettings::default();
-    let update = UpdateStage { id, stage: "v1".into(), settings };
+    let update =
+        UpdateStage { id, stage: "v1".into(), payload_limit: Some(None), throttle: None, variables: None };
     assert_eq!(role.call(&stranger, update).await.unwrap_err().code, Code::NotFound);
 }
 

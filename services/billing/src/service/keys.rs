@@ -7,6 +7,7 @@ use common::id::{EventId, SubscriptionId};
 use common::{Code, Error, Result};
 use contracts::billing::SubscriptionStatus;
 use contracts::metering::{CreateApiKey, RevokeApiKey, SavedApiKey};
+use contracts::stream::Liveness;
 use contracts::{Ctx, Role};
 use database::TenantTx;
 use database::outbox::{self, Event};
@@ -28,7 +29,15 @@ pub(super) async fn order(tx: &TenantTx, ctx: &Ctx, subscription: SubscriptionId
     outbox::push(tx, ctx, KIND, &Order { subscription }).await
 }
 
-/// Tries to carry an order out. A failure is logged, and the order is due again after a pause.
+/// Whether the key of a cancelled subscription is refused everywhere.
+pub(super) async fn revoked(state: &State, ctx: &Ctx, row: &SubscriptionRow) -> Liveness {
+    match revoke(state, &ctx.as_service(Role::Billing), row).await {
+        Ok(revoked) => revoked.map_or(Liveness::Live, |key| key.liveness),
+        Err(_) => Liveness::Pending,
+    }
+}
+
+/// Tries to carry an order out. Answers the key as it is now, if there is one. A failure is logged, and the order is due again after a pause.
 pub(crate) async fn attempt(state: &State, event: &Event) -> Result<Option<SavedApiKey>> {
     let ctx = Ctx::service(Role::Billing, state.clock.now()).in_tenant(event.tenant);
     let error = match carry_out(state, &ctx, event).await {
@@ -43,7 +52,7 @@ pub(crate) async fn attempt(state: &State, event: &Event) -> Result<Option<Saved
     Err(error)
 }
 
-/// Answers the key when it was made.
+/// Answers the key when it was made or revoked.
 async fn carry_out(state: &State, ctx: &Ctx, event: &Event) -> Result<Option<SavedApiKey>> {
     if event.kind != KIND {
         return Err(Error::internal(format!("unknown kind of event {}", event.kind)));
@@ -55,15 +64,16 @@ async fn carry_out(state: &State, ctx: &Ctx, event: &Event) -> Result<Option<Sav
         if settle(state, ctx, event.id, subscription).await? {
             return Ok(Some(made));
         }
-        // Cancelled while its key was being made: whoever revoked it may have come before the key.
-        revoke(state, ctx, &row).await?;
-    } else if row.status == SubscriptionStatus::Cancelled {
-        revoke(state, ctx, &row).await?;
     }
+    // Cancelled, perhaps while its key was being made: whoever revoked it may have come before the key.
+    let revoked = match row.status {
+        SubscriptionStatus::Active => None,
+        SubscriptionStatus::Pending | SubscriptionStatus::Cancelled => revoke(state, ctx, &row).await?,
+    };
     let tx = state.database.tenant(ctx).await?;
     outbox::delivered(&tx, event.id).await?;
     tx.commit().await?;
-    Ok(None)
+    Ok(revoked)
 }
 
 /// The key exists: the subscription becomes active and the order is done, together. Answers false, and keeps the order,
@@ -107,10 +117,10 @@ async fn make(state: &State, ctx: &Ctx, row: &SubscriptionRow) -> Result<SavedAp
 }
 
 /// A key that was never made is revoked enough.
-async fn revoke(state: &State, ctx: &Ctx, row: &SubscriptionRow) -> Result<()> {
+async fn revoke(state: &State, ctx: &Ctx, row: &SubscriptionRow) -> Result<Option<SavedApiKey>> {
     match state.client.call(ctx, RevokeApiKey { id: row.key }).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.code == Code::NotFound => Ok(()),
+        Ok(revoked) => Ok(Some(revoked)),
+        Err(error) if error.code == Code::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::id::PlanId;
 use common::{Code, Error, Result, text};
 use contracts::Ctx;
-use contracts::billing::{CreatePlan, GetPlan, Plan};
+use contracts::billing::{CreatePlan, FindPlansOfUsagePlan, GetPlan, Plan};
 use contracts::metering::GetUsagePlan;
 use database::{audit, idempotency};
 
@@ -57,4 +57,14 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreatePlan) -> Re
 pub(crate) async fn get(state: Arc<State>, ctx: Ctx, input: GetPlan) -> Result<Plan> {
     let tx = state.database.tenant_read(&ctx).await?;
     store::plans::get(&tx, input.id).await?.ok_or_else(|| Error::not_found("plan"))
+}
+
+/// The plans that sell a usage plan.
+pub(crate) async fn of_usage_plan(
+    state: Arc<State>,
+    ctx: Ctx,
+    input: FindPlansOfUsagePlan,
+) -> Result<Vec<Plan>> {
+    let tx = state.database.tenant_read(&ctx).await?;
+    store::plans::of_usage_plan(&tx, input.usage_plan).await
 }

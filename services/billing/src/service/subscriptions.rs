@@ -5,10 +5,10 @@ use std::sync::Arc;
 use common::id::{KeyId, SubscriptionId};
 use common::{Code, Error, Page, Result, text};
 use contracts::billing::{
-    CancelSubscription, CreateSubscription, CreatedSubscription, GetSubscription, ListSubscriptions, Plan,
-    Subscription, SubscriptionStatus,
+    CancelSubscription, CancelledSubscription, CreateSubscription, CreatedSubscription, GetSubscription,
+    ListSubscriptions, Plan, Subscription, SubscriptionStatus,
 };
-use contracts::metering::RevealApiKey;
+use contracts::metering::{GetUsagePlan, RevealApiKey};
 use contracts::portal::GetApp;
 use contracts::stream::Liveness;
 use contracts::{Ctx, Role};
@@ -58,6 +58,7 @@ async fn store_subscription(
         return Ok((first.parse().map_err(Error::internal)?, None));
     }
     let plan = store::plans::get(&tx, input.plan).await?.ok_or_else(|| Error::not_found("plan"))?;
+    check_limits_exist(state, ctx, &plan).await?;
     let new = NewSubscription {
         id: SubscriptionId::new(ctx.now),
         plan: plan.id,
@@ -79,6 +80,19 @@ async fn store_subscription(
     Ok((new.id, Some(event)))
 }
 
+/// Refuses a plan whose limits are gone: its key could never be made. When metering does not answer, the order waits for
+/// it, so that is no refusal.
+async fn check_limits_exist(state: &State, ctx: &Ctx, plan: &Plan) -> Result<()> {
+    let limits = GetUsagePlan { id: plan.usage_plan };
+    match state.client.call(&ctx.as_service(Role::Billing), limits).await {
+        Err(error) if error.code == Code::NotFound => {
+            let message = "this plan has lost its limits and cannot be subscribed to";
+            Err(Error::new(Code::Conflict, "plan_without_limits", message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The answer when the key was not made by this request: its value comes from the vault.
 async fn repeated(state: &State, ctx: &Ctx, subscription: Subscription) -> Result<CreatedSubscription> {
     if subscription.status != SubscriptionStatus::Active {
@@ -89,22 +103,31 @@ async fn repeated(state: &State, ctx: &Ctx, subscription: Subscription) -> Resul
     Ok(CreatedSubscription { subscription, key_value: Some(value), liveness: Liveness::Live })
 }
 
-/// Ends a subscription. It counts as ended from now on; its key is revoked right away, or as soon as `metering` answers.
-pub(crate) async fn cancel(state: Arc<State>, ctx: Ctx, input: CancelSubscription) -> Result<Subscription> {
+/// Ends a subscription. It counts as ended from now on; its key is revoked right away, or as soon as `metering` answers:
+/// until then the answer is pending.
+pub(crate) async fn cancel(
+    state: Arc<State>,
+    ctx: Ctx,
+    input: CancelSubscription,
+) -> Result<CancelledSubscription> {
     let tx = state.database.tenant(&ctx).await?;
     let row = store::subscriptions::lock(&tx, input.id).await?;
     let row = row.ok_or_else(|| Error::not_found("subscription"))?;
     if row.status == SubscriptionStatus::Cancelled {
         drop(tx);
-        return read(&state, &ctx, input.id).await;
+        let liveness = keys::revoked(&state, &ctx, &row).await;
+        return Ok(CancelledSubscription { subscription: read(&state, &ctx, input.id).await?, liveness });
     }
     store::subscriptions::cancel(&tx, input.id, ctx.now).await?;
     audit::record(&tx, &ctx, "subscription.cancel", input.id, &input).await?;
     let event = keys::order(&tx, &ctx, input.id).await?;
     tx.commit().await?;
-    // Logged and noted there; the job goes on trying.
-    let _ = keys::attempt(&state, &event).await;
-    read(&state, &ctx, input.id).await
+    // A failure is logged and noted there; the job goes on trying.
+    let liveness = match keys::attempt(&state, &event).await {
+        Ok(revoked) => revoked.map_or(Liveness::Live, |key| key.liveness),
+        Err(_) => Liveness::Pending,
+    };
+    Ok(CancelledSubscription { subscription: read(&state, &ctx, input.id).await?, liveness })
 }
 
 /// One subscription.

@@ -1,7 +1,7 @@
 //! Plans.
 
 use common::Result;
-use common::id::{PlanId, ProductId};
+use common::id::{PlanId, ProductId, UsagePlanId};
 use common::money::Money;
 use contracts::billing::Plan;
 use database::error::store;
@@ -47,6 +47,12 @@ pub(crate) async fn find(tx: &TenantTx, plans: impl IntoIterator<Item = PlanId>)
 /// The plans of products.
 pub(crate) async fn of_products(tx: &TenantTx, products: &[ProductId]) -> Result<Vec<Plan>> {
     let query = own(tx).filter(Column::ProductId.is_in(products.iter().map(ToString::to_string)));
+    query.all(tx.conn()).await.map_err(store)?.into_iter().map(read).collect()
+}
+
+/// The plans that sell a usage plan.
+pub(crate) async fn of_usage_plan(tx: &TenantTx, usage_plan: UsagePlanId) -> Result<Vec<Plan>> {
+    let query = own(tx).filter(Column::UsagePlanId.eq(usage_plan.to_string()));
     query.all(tx.conn()).await.map_err(store)?.into_iter().map(read).collect()
 }
 

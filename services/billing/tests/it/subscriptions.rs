@@ -8,8 +8,8 @@ use common::id::DeveloperId;
 use common::{Code, PageArgs};
 use contracts::Ctx;
 use contracts::billing::{
-    CancelSubscription, CreatePlan, CreateProduct, CreateSubscription, GetSubscription, ListSubscriptions,
-    Plan, Subscription, SubscriptionStatus,
+    CancelSubscription, CreatePlan, CreateProduct, CreateSubscription, FindPlansOfUsagePlan, GetSubscription,
+    ListSubscriptions, Plan, Subscription, SubscriptionStatus,
 };
 use contracts::portal::App;
 use contracts::stream::Liveness;
@@ -28,6 +28,7 @@ on_both_stores!(
     cancelling_revokes_the_key,
     cancelling_while_metering_is_down_revokes_later,
     a_subscription_cancelled_while_its_key_is_made_ends_revoked,
+    a_plan_without_limits_is_refused_instead_of_pending_for_ever,
     an_app_has_a_plan_once_at_a_time,
     an_organization_has_no_more_products_plans_and_subscriptions_than_its_limits,
     a_repeated_subscribe_answers_the_first_key,
@@ -153,9 +154,12 @@ async fn cancelling_revokes_the_key(store: Store) {
     let (plan, app) = (role.plan(&ctx).await, role.peers.app(&ctx));
     let made = role.call(&ctx, subscribe(&plan, &app)).await.unwrap().subscription;
     let cancelled = role.call(&ctx, CancelSubscription { id: made.id }).await.unwrap();
+    assert_eq!(cancelled.liveness, Liveness::Live);
+    let cancelled = cancelled.subscription;
     assert_eq!((cancelled.status, cancelled.cancelled_at), (SubscriptionStatus::Cancelled, Some(ctx.now)));
     assert!(role.peers.key(made.key).unwrap().revoked_at.is_some());
-    assert_eq!(role.call(&ctx, CancelSubscription { id: made.id }).await.unwrap(), cancelled);
+    let again = role.call(&ctx, CancelSubscription { id: made.id }).await.unwrap();
+    assert_eq!((again.subscription, again.liveness), (cancelled, Liveness::Live));
     let foreign = role.call(&role.tenant(), CancelSubscription { id: made.id }).await.unwrap_err();
     assert_eq!(foreign.code, Code::NotFound);
     assert!(settled(&role).await);
@@ -167,8 +171,11 @@ async fn cancelling_while_metering_is_down_revokes_later(store: Store) {
     let (plan, app) = (role.plan(&ctx).await, role.peers.app(&ctx));
     let made = role.call(&ctx, subscribe(&plan, &app)).await.unwrap().subscription;
     role.peers.down.store(true, Ordering::SeqCst);
-    let cancelled = role.call(&ctx, CancelSubscription { id: made.id }).await.unwrap();
-    assert_eq!(cancelled.status, SubscriptionStatus::Cancelled);
+    for _ in 0..2 {
+        let cancelled = role.call(&ctx, CancelSubscription { id: made.id }).await.unwrap();
+        assert_eq!(cancelled.subscription.status, SubscriptionStatus::Cancelled);
+        assert_eq!(cancelled.liveness, Liveness::Pending);
+    }
     assert!(role.peers.key(made.key).unwrap().revoked_at.is_none());
     role.peers.down.store(false, Ordering::SeqCst);
     let _jobs = Jobs::start(&role);
@@ -198,6 +205,18 @@ async fn a_subscription_cancelled_while_its_key_is_made_ends_revoked(store: Stor
     assert_eq!((made.subscription.status, made.key_value), (SubscriptionStatus::Cancelled, None));
     assert!(role.peers.key(pending.key).unwrap().revoked_at.is_some());
     assert!(settled(&role).await);
+}
+
+async fn a_plan_without_limits_is_refused_instead_of_pending_for_ever(store: Store) {
+    let role = Role::start(store).await;
+    let ctx = role.tenant();
+    let (plan, app) = (role.plan(&ctx).await, role.peers.app(&ctx));
+    let sold = FindPlansOfUsagePlan { usage_plan: plan.usage_plan };
+    let service = ctx.as_service(contracts::Role::Metering);
+    assert_eq!(role.call(&service, sold).await.unwrap(), [plan.clone()]);
+    role.peers.usage_plans.lock().clear();
+    let refused = role.call(&ctx, subscribe(&plan, &app)).await.unwrap_err();
+    assert_eq!(refused.reason, "plan_without_limits");
 }
 
 async fn an_app_has_a_plan_once_at_a_time(store: Store) {

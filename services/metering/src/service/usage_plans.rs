@@ -6,6 +6,7 @@ use std::sync::Arc;
 use common::id::{ApiId, UsagePlanId};
 use common::{Code, Error, Page, Result};
 use contracts::apis::FindApis;
+use contracts::billing::FindPlansOfUsagePlan;
 use contracts::metering::{
     AccessEntry, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, PlanStage, SavedUsagePlan,
     UpdateUsagePlan, UsagePlan, UsagePlanEntry,
@@ -27,16 +28,18 @@ pub(crate) async fn create(
     content: CreateUsagePlan,
 ) -> Result<SavedUsagePlan> {
     check(&content)?;
-    check_stage_count(&service, &content)?;
+    check_stage_count(&service, &content.stages)?;
     check_stages_exist(&service, &ctx, &content.stages, &[]).await?;
     let tx = service.database.tenant(&ctx).await?;
     if let Some(id) = idempotency::begin(&tx, &ctx, &content).await? {
         let id: UsagePlanId = id.parse().map_err(Error::internal)?;
-        let usage_plan = usage_plans::get(&tx, id).await?;
-        let revision = published_revision(&tx, &change_key(id)).await?;
-        tx.commit().await?;
-        let liveness = service.feed.wait_live(revision).await?;
-        return Ok(SavedUsagePlan { usage_plan, liveness });
+        // One that is gone again was taken back by whoever made it: the repeat starts anew.
+        if let Some(usage_plan) = usage_plans::find(&tx, id).await? {
+            let revision = published_revision(&tx, &change_key(id)).await?;
+            tx.commit().await?;
+            let liveness = service.feed.wait_live(revision).await?;
+            return Ok(SavedUsagePlan { usage_plan, liveness });
+        }
     }
     let usage_plan = UsagePlan {
         id: UsagePlanId::new(ctx.now),
@@ -60,17 +63,26 @@ pub(crate) async fn update(
     ctx: Ctx,
     request: UpdateUsagePlan,
 ) -> Result<SavedUsagePlan> {
-    let UpdateUsagePlan { id, content } = request;
-    check(&content)?;
-    check_stage_count(&service, &content)?;
-    let reading = service.database.tenant_read(&ctx).await?;
-    let before = usage_plans::get(&reading, id).await?;
-    reading.commit().await?;
-    check_stages_exist(&service, &ctx, &content.stages, &before.stages).await?;
-
+    let id = request.id;
+    if let Some(stages) = &request.stages {
+        check_stage_count(&service, stages)?;
+        let reading = service.database.tenant_read(&ctx).await?;
+        let before = usage_plans::get(&reading, id).await?;
+        reading.commit().await?;
+        check_stages_exist(&service, &ctx, stages, &before.stages).await?;
+    }
     let tx = service.database.tenant(&ctx).await?;
     let locked = usage_plans::lock(&tx, &[id]).await?;
     let before = locked.into_iter().next().ok_or_else(|| Error::not_found("usage plan"))?;
+    let content = CreateUsagePlan {
+        name: request.name.unwrap_or(before.name),
+        description: request.description.unwrap_or(before.description),
+        throttle: request.throttle.unwrap_or(before.throttle),
+        quota: request.quota.unwrap_or(before.quota),
+        stages: request.stages.unwrap_or(before.stages),
+        degraded: request.degraded.unwrap_or(before.degraded),
+    };
+    check(&content)?;
     if let Some((key, stage)) = usage_plans::key_with_second_plan(&tx, id, &content.stages).await? {
         let message = format!(
             "the key {key} reaches stage {} of {} through another usage plan already",
@@ -98,6 +110,11 @@ pub(crate) async fn update(
 
 pub(crate) async fn delete(service: Arc<Service>, ctx: Ctx, request: DeleteUsagePlan) -> Result<Liveness> {
     let DeleteUsagePlan { id } = request;
+    let sold = FindPlansOfUsagePlan { usage_plan: id };
+    if let Some(plan) = service.client.call(&ctx.as_service(Role::Metering), sold).await?.first() {
+        let message = format!("the plan {} sells these limits", plan.name);
+        return Err(Error::new(Code::Conflict, "usage_plan_sold", message));
+    }
     let tx = service.database.tenant(&ctx).await?;
     usage_plans::lock(&tx, &[id]).await?;
     let keys = usage_plans::keys_in_use(&tx, id).await?;
@@ -145,9 +162,9 @@ fn change_key(id: UsagePlanId) -> String {
     format!("usage_plan/{id}")
 }
 
-fn check_stage_count(service: &Service, content: &CreateUsagePlan) -> Result<()> {
+fn check_stage_count(service: &Service, stages: &[PlanStage]) -> Result<()> {
     let most = service.config.limits.stages_per_usage_plan;
-    let fits = u64::try_from(content.stages.len()).is_ok_and(|count| count <= most);
+    let fits = u64::try_from(stages.len()).is_ok_and(|count| count <= most);
     if fits { Ok(()) } else { Err(Error::limit_exceeded("stages_per_usage_plan", most)) }
 }
 

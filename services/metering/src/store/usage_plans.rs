@@ -59,8 +59,12 @@ pub(crate) async fn delete(tx: &TenantTx, id: UsagePlanId) -> Result<()> {
 
 /// The plan.
 pub(crate) async fn get(tx: &TenantTx, id: UsagePlanId) -> Result<UsagePlan> {
-    let found = by_ids(tx, &[id], false).await?;
-    found.into_iter().next().ok_or_else(|| Error::not_found("usage plan"))
+    find(tx, id).await?.ok_or_else(|| Error::not_found("usage plan"))
+}
+
+/// The plan, if there is one.
+pub(crate) async fn find(tx: &TenantTx, id: UsagePlanId) -> Result<Option<UsagePlan>> {
+    Ok(by_ids(tx, &[id], false).await?.into_iter().next())
 }
 
 /// The plans, in the order of their ids, locked until the transaction ends. Fails when one of them does not exist.

@@ -19,11 +19,14 @@ use metering::Limits;
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 
 use crate::on_both_stores;
-use crate::world::{World, key_content, plan_content, reason, unknown_key};
+use crate::world::{World, key_content, plan_content, reason, replace, unknown_key};
 
 on_both_stores![
     a_plan_is_read_back_as_it_was_written,
+    changes_of_different_fields_at_the_same_moment_both_last,
     a_plan_names_only_stages_that_exist,
+    a_plan_that_is_sold_cannot_be_deleted,
+    a_repeat_makes_anew_what_was_taken_back,
     a_plan_in_use_cannot_be_deleted,
     a_key_has_one_plan_per_stage_whichever_side_changes,
     a_value_belongs_to_one_key_of_the_installation,
@@ -57,9 +60,24 @@ async fn a_plan_is_read_back_as_it_was_written(world: World) {
     );
     content.quota = None;
     content.stages.pop();
-    let updated = owner.call(UpdateUsagePlan { id: saved.id, content }).await.unwrap().usage_plan;
+    let updated = owner.call(replace(saved.id, content)).await.unwrap().usage_plan;
     assert_eq!(owner.call(GetUsagePlan { id: saved.id }).await.unwrap(), updated);
     assert_eq!((updated.created_at, updated.quota, updated.stages.len()), (saved.created_at, None, 1));
+}
+
+async fn changes_of_different_fields_at_the_same_moment_both_last(world: World) {
+    let owner = world.owner();
+    let plan = owner.plan(Some(QUOTA), &[(world.api, "prod")]).await;
+    for _ in 0..5 {
+        let named = UpdateUsagePlan { name: Some("new".into()), ..UpdateUsagePlan::nothing(plan.id) };
+        let bounded = UpdateUsagePlan { quota: Some(None), ..UpdateUsagePlan::nothing(plan.id) };
+        let (named, bounded) = tokio::join!(owner.call(named), owner.call(bounded));
+        (named.unwrap(), bounded.unwrap());
+        let both = owner.call(GetUsagePlan { id: plan.id }).await.unwrap();
+        assert_eq!((both.name.as_str(), both.quota, &both.stages), ("new", None, &plan.stages));
+        let content = plan_content(Some(QUOTA), &[(world.api, "prod")]);
+        owner.call(replace(plan.id, content)).await.unwrap();
+    }
 }
 
 async fn a_plan_names_only_stages_that_exist(world: World) {
@@ -86,6 +104,24 @@ async fn a_plan_in_use_cannot_be_deleted(world: World) {
     assert_eq!(owner.call(GetApiKey { id: key.id }).await.unwrap().usage_plans, []);
 }
 
+async fn a_plan_that_is_sold_cannot_be_deleted(world: World) {
+    let owner = world.owner();
+    let plan = owner.plan(None, &[]).await;
+    world.billing.sold.lock().push(plan.id);
+    assert_eq!(reason(owner.call(DeleteUsagePlan { id: plan.id }).await), "usage_plan_sold");
+    world.billing.sold.lock().clear();
+    owner.call(DeleteUsagePlan { id: plan.id }).await.unwrap();
+}
+
+async fn a_repeat_makes_anew_what_was_taken_back(world: World) {
+    let owner = world.owner().with_idempotency_key("once");
+    let taken_back = owner.call(plan_content(None, &[])).await.unwrap().usage_plan;
+    owner.call(DeleteUsagePlan { id: taken_back.id }).await.unwrap();
+    let anew = owner.call(plan_content(None, &[])).await.unwrap().usage_plan;
+    assert_eq!(owner.call(GetUsagePlan { id: anew.id }).await.unwrap(), anew);
+    assert_eq!(owner.call(plan_content(None, &[])).await.unwrap().usage_plan, anew);
+}
+
 async fn a_key_has_one_plan_per_stage_whichever_side_changes(world: World) {
     let owner = world.owner();
     let prod = owner.plan(None, &[(world.api, "prod")]).await;
@@ -102,7 +138,7 @@ async fn a_key_has_one_plan_per_stage_whichever_side_changes(world: World) {
     };
     assert_eq!(reason(owner.call(change).await), "one_usage_plan_per_stage");
     let content = plan_content(None, &[(world.api, "dev"), (world.api, "prod")]);
-    assert_eq!(reason(owner.call(UpdateUsagePlan { id: dev.id, content }).await), "one_usage_plan_per_stage");
+    assert_eq!(reason(owner.call(replace(dev.id, content)).await), "one_usage_plan_per_stage");
     assert_eq!(owner.call(GetApiKey { id: key.id }).await.unwrap().usage_plans, [prod.id, dev.id]);
     let eleven: Vec<_> = std::iter::repeat_n(prod.id, 11).collect();
     assert_eq!(reason(owner.call(key_content(&eleven)).await), "invalid");
@@ -252,7 +288,7 @@ async fn foreign_ids_are_not_found(world: World) {
     let id = plan.id;
     assert_eq!(reason(stranger.call(GetUsagePlan { id }).await), "usage_plan_not_found");
     let content = plan_content(None, &[]);
-    assert_eq!(reason(stranger.call(UpdateUsagePlan { id, content }).await), "usage_plan_not_found");
+    assert_eq!(reason(stranger.call(replace(id, content)).await), "usage_plan_not_found");
     assert_eq!(reason(stranger.call(DeleteUsagePlan { id }).await), "usage_plan_not_found");
     assert_eq!(reason(stranger.call(key_content(&[id])).await), "usage_plan_not_found");
     let page = PageArgs::default();

@@ -8,13 +8,13 @@ use contracts::lease::{
     GatewayForget, GatewayRegister, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseStatement,
     LeaseWant, PreviousRun,
 };
-use contracts::metering::{GetQuotaStatus, Period, Quota, QuotaStatus, RevokeApiKey, UpdateUsagePlan};
+use contracts::metering::{GetQuotaStatus, Period, Quota, QuotaStatus, RevokeApiKey};
 
 use database::Tx;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::on_both_stores;
-use crate::world::{World, micros, plan_content, reason, unknown_key};
+use crate::world::{World, micros, plan_content, reason, replace, unknown_key};
 
 on_both_stores![
     a_wish_repeated_gets_the_same_lease,
@@ -169,7 +169,7 @@ async fn a_lowered_limit_recalls_leases_and_a_raised_one_is_in_force_at_once(wor
     let with = |limit| {
         let quota = Quota { limit, period: Period::Day, offset: 0 };
         let content = plan_content(Some(quota), &[(scene.world.api, "prod")]);
-        UpdateUsagePlan { id: scene.plan, content }
+        replace(scene.plan, content)
     };
     let owner = scene.world.owner();
     owner.call(with(50)).await.unwrap();

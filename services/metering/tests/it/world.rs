@@ -5,17 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::id::{ApiId, DeploymentId, GatewayId, KeyId, TenantId, UsagePlanId};
+use common::id::{ApiId, DeploymentId, GatewayId, KeyId, PlanId, ProductId, TenantId, UsagePlanId};
+use common::money::Money;
 use common::vault::Vault;
 use common::{Clock, Result};
 use contracts::apis::{ApiSummary, FindApis, Stage, StageSettings};
+use contracts::billing::{FindPlansOfUsagePlan, Plan};
 use contracts::metering::{
-    CreateApiKey, CreateUsagePlan, DegradedMode, PlanStage, Quota, SavedApiKey, UsagePlan,
+    CreateApiKey, CreateUsagePlan, DegradedMode, PlanStage, Quota, SavedApiKey, UpdateUsagePlan, UsagePlan,
 };
 use contracts::{Call, Client, Ctx, Endpoints, Role};
 use database::Database;
 use metering::{ClickHouseConfig, Config, Dependencies, Limits, Service};
 use migrations::Schema;
+use parking_lot::Mutex;
 use testkit::{DatabaseRole, TestClickHouse, TestPostgres};
 use tokio::runtime::Handle;
 
@@ -26,6 +29,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) database: Database,
     pub(crate) api: ApiId,
+    pub(crate) billing: Arc<Billing>,
     tenant: TenantId,
     pub(crate) clickhouse: Option<TestClickHouse>,
     config: Config,
@@ -36,6 +40,28 @@ pub(crate) struct World {
 struct Apis {
     tenant: TenantId,
     api: ApiId,
+}
+
+/// The role `billing` with the usage plans that are sold.
+#[derive(Debug, Default)]
+pub(crate) struct Billing {
+    pub(crate) sold: Mutex<Vec<UsagePlanId>>,
+}
+
+impl Billing {
+    async fn find(self: Arc<Self>, ctx: Ctx, request: FindPlansOfUsagePlan) -> Result<Vec<Plan>> {
+        let sold = self.sold.lock().contains(&request.usage_plan);
+        let plan = Plan {
+            id: PlanId::new(ctx.now),
+            product: ProductId::new(ctx.now),
+            name: "Gold".into(),
+            description: String::new(),
+            price: Money { micros: 0, currency: "EUR".into() },
+            usage_plan: request.usage_plan,
+            created_at: ctx.now,
+        };
+        Ok(sold.then_some(plan).into_iter().collect())
+    }
 }
 
 /// A tenant's member.
@@ -93,13 +119,17 @@ impl World {
         let service = metering::build(config.clone(), dependencies).unwrap();
         let (api, tenant) = (ApiId::random(), TenantId::new(clock.now()));
         let apis = Arc::new(Apis { tenant, api });
+        let billing = Arc::new(Billing::default());
+        let billing_endpoints =
+            Endpoints::new(Role::Billing).with::<FindPlansOfUsagePlan, _, _, _>(&billing, Billing::find);
         let apis_endpoints = Endpoints::new(Role::Apis).with::<FindApis, _, _, _>(&apis, Apis::find);
         client.connect(
             Client::builder()
                 .local(Arc::new(metering::endpoints(&service)), Handle::current())
-                .local(Arc::new(apis_endpoints), Handle::current()),
+                .local(Arc::new(apis_endpoints), Handle::current())
+                .local(Arc::new(billing_endpoints), Handle::current()),
         );
-        Self { service, config, client, clock, database, api, tenant, clickhouse, postgres }
+        Self { service, config, client, clock, database, api, billing, tenant, clickhouse, postgres }
     }
 
     /// The same store with other limits.
@@ -134,6 +164,19 @@ impl World {
 
     pub(crate) fn gateway(&self) -> GatewayId {
         GatewayId::new(self.clock.now())
+    }
+}
+
+/// Gives a plan a whole new content.
+pub(crate) fn replace(id: UsagePlanId, content: CreateUsagePlan) -> UpdateUsagePlan {
+    UpdateUsagePlan {
+        id,
+        name: Some(content.name),
+        description: Some(content.description),
+        throttle: Some(content.throttle),
+        quota: Some(content.quota),
+        stages: Some(content.stages),
+        degraded: Some(content.degraded),
     }
 }
 

@@ -151,7 +151,7 @@ pub(super) async fn rotate(
 pub(super) async fn cancel(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     answer_developer(&state, &request, async |visit| {
         let id = own(&state, &request, &visit).await?.id;
-        let subscription = state.client.call(&visit.ctx, CancelSubscription { id }).await?;
+        let subscription = state.client.call(&visit.ctx, CancelSubscription { id }).await?.subscription;
         let app = contracts::portal::GetApp { id: subscription.app };
         let app = state.client.call(&visit.ctx, app).await?;
         let view = view(&state, &visit.ctx, &Trials::default(), subscription, app.name).await?;

@@ -1,30 +1,20 @@
 //! App developers: signing up, being added by the provider, setting a password.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use chrono::TimeDelta;
 use common::id::DeveloperId;
-use common::mail::{Mail, normalize_address};
-use common::secret::{random_text, sha256_hex};
+use common::mail::normalize_address;
+use common::secret::sha256_hex;
 use common::{Code, Error, FieldError, Page, Result, password, text};
+use contracts::Ctx;
 use contracts::portal::{
     CreateDeveloper, Developer, ListDevelopers, SetDeveloperPassword, SignUpDeveloper, SignedInDeveloper,
 };
-use contracts::tenants::{GetTenant, Tenant};
-use contracts::{Ctx, Role};
 use database::{audit, idempotency};
 
-use super::sessions;
+use super::{mails, sessions};
 use crate::store::developers::Taken;
 use crate::{State, store};
-
-/// How long an invitation holds.
-const INVITATION: TimeDelta = TimeDelta::days(7);
-/// Random characters of an invitation's token.
-const TOKEN_LENGTH: usize = 43;
-/// How long a use case waits for the mail server.
-const MAIL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Signs a developer up. The e-mail address identifies the request: a repeat with the same password signs in, anything
 /// else is refused.
@@ -49,13 +39,15 @@ pub(crate) async fn sign_up(
     let as_developer =
         Ctx { principal: contracts::Principal::Developer { developer: developer.id }, ..ctx.clone() };
     audit::record(&tx, &as_developer, "developer.sign_up", developer.id, &developer).await?;
+    let mail = mails::order(&tx, &ctx, developer.id, mails::Kind::Welcome).await?;
     let signed_in = sessions::open(&tx, &state.config, &ctx, developer).await?;
     tx.commit().await?;
-    welcome(&state, &ctx, &signed_in.developer).await;
+    mails::attempt(&state, &mail).await;
     Ok(signed_in)
 }
 
-/// Adds a developer on the provider's behalf. Without a password the developer is invited to set one.
+/// Adds a developer on the provider's behalf. Without a password the developer is invited to set one: again, and with
+/// the invitation before at its end, when one who was added before never did.
 pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateDeveloper) -> Result<Developer> {
     let name = text::name("name", &input.name)?;
     let email = normalize_address("email", &input.email)?;
@@ -73,22 +65,32 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateDeveloper) 
         return serde_json::from_str(&first).map_err(Error::internal);
     }
     let invited = hash.is_none();
-    let developer = Developer { id: DeveloperId::new(ctx.now), email, name, created_at: ctx.now };
-    store::developers::check_room(&tx, state.config.limits.developers).await?;
-    if let Err(Taken) = store::developers::insert(&tx, &developer, hash).await? {
-        return Err(email_taken());
-    }
-    let token = random_text(TOKEN_LENGTH);
-    if invited {
-        let hash = sha256_hex(token.as_bytes());
-        store::invitations::insert(&tx, developer.id, hash, ctx.now + INVITATION).await?;
-    }
-    audit::record(&tx, &ctx, "developer.create", developer.id, &developer).await?;
+    let developer = match store::developers::find_by_email(&tx, &email).await? {
+        Some((developer, None)) if invited => {
+            store::invitations::delete(&tx, developer.id).await?;
+            audit::record(&tx, &ctx, "developer.invite", developer.id, &()).await?;
+            developer
+        }
+        Some(_) => return Err(email_taken()),
+        None => {
+            store::developers::check_room(&tx, state.config.limits.developers).await?;
+            let developer = Developer { id: DeveloperId::new(ctx.now), email, name, created_at: ctx.now };
+            if let Err(Taken) = store::developers::insert(&tx, &developer, hash).await? {
+                return Err(email_taken());
+            }
+            audit::record(&tx, &ctx, "developer.create", developer.id, &developer).await?;
+            developer
+        }
+    };
+    let mail = match invited {
+        true => Some(mails::order(&tx, &ctx, developer.id, mails::Kind::Invitation).await?),
+        false => None,
+    };
     let outcome = serde_json::to_string(&developer).map_err(Error::internal)?;
     idempotency::finish::<CreateDeveloper>(&tx, &ctx, &outcome).await?;
     tx.commit().await?;
-    if invited {
-        invite(&state, &ctx, &developer, &token).await;
+    if let Some(mail) = mail {
+        mails::attempt(&state, &mail).await;
     }
     Ok(developer)
 }
@@ -154,49 +156,4 @@ fn email_taken() -> Error {
 
 fn invitation_ended() -> Error {
     Error::new(Code::NotFound, "invitation_not_found", "this invitation was used already or has ended")
-}
-
-async fn welcome(state: &State, ctx: &Ctx, developer: &Developer) {
-    let body = |tenant: &Tenant, url: &str| {
-        format!("Hello {},\n\nyour account at {} is ready: {url}\n", developer.name, tenant.name)
-    };
-    send(state, ctx, developer, "Welcome to", body).await;
-}
-
-async fn invite(state: &State, ctx: &Ctx, developer: &Developer, token: &str) {
-    let body = |tenant: &Tenant, url: &str| {
-        format!(
-            "Hello {},\n\n{} has made an account for you. Choose your password within 7 days:\n\
-             {url}/set-password?token={token}\n",
-            developer.name, tenant.name
-        )
-    };
-    send(state, ctx, developer, "Your account at", body).await;
-}
-
-/// The account exists whether or not its mail goes out.
-async fn send(
-    state: &State,
-    ctx: &Ctx,
-    developer: &Developer,
-    subject: &str,
-    body: impl Fn(&Tenant, &str) -> String,
-) {
-    let sending = async {
-        let tenant = state.client.call(&ctx.as_service(Role::Portal), GetTenant {}).await?;
-        let url = state.config.portal_url.replace("{slug}", &tenant.slug);
-        let mail = Mail {
-            to: developer.email.clone(),
-            subject: format!("{subject} {}", tenant.name),
-            body: body(&tenant, url.trim_end_matches('/')),
-        };
-        state.mailer.send(mail).await
-    };
-    match tokio::time::timeout(MAIL_TIMEOUT, sending).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(developer.id = %developer.id, %error, cause = error.cause, "mail not sent");
-        }
-        Err(_) => tracing::warn!(developer.id = %developer.id, "mail not sent in time"),
-    }
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod apps;
 pub(crate) mod developers;
+pub(crate) mod mails;
 pub(crate) mod sessions;

@@ -50,6 +50,17 @@ pub(crate) async fn get(tx: &TenantTx, developer: DeveloperId) -> Result<Option<
     query.one(tx.conn()).await.map_err(store)?.map(read).transpose()
 }
 
+/// One developer, and whether there is a password yet.
+pub(crate) async fn get_with_password(
+    tx: &TenantTx,
+    developer: DeveloperId,
+) -> Result<Option<(Developer, bool)>> {
+    let query = own(tx).filter(Column::Id.eq(developer.to_string()));
+    let Some(row) = query.one(tx.conn()).await.map_err(store)? else { return Ok(None) };
+    let has_password = row.password_hash.is_some();
+    Ok(Some((read(row)?, has_password)))
+}
+
 /// The developer with this normalized address, with the password's hash.
 pub(crate) async fn find_by_email(tx: &TenantTx, email: &str) -> Result<Option<(Developer, Option<String>)>> {
     let row = own(tx).filter(Column::Email.eq(email)).one(tx.conn()).await.map_err(store)?;

@@ -11,13 +11,14 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 use super::entities::invitations::{ActiveModel, Column, Entity};
 use super::id;
 
-/// Stores an invitation.
-pub(crate) async fn insert(
+/// Stores an invitation in place of the developer's last one.
+pub(crate) async fn replace(
     tx: &TenantTx,
     developer: DeveloperId,
     token_sha256: String,
     expires_at: DateTime<Utc>,
 ) -> Result<()> {
+    delete(tx, developer).await?;
     let row = ActiveModel {
         developer_id: Set(developer.to_string()),
         tenant_id: Set(tx.tenant().to_string()),
@@ -25,6 +26,15 @@ pub(crate) async fn insert(
         expires_at: Set(expires_at.timestamp_micros()),
     };
     Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(store)?;
+    Ok(())
+}
+
+/// Ends the developer's invitation, if there is one.
+pub(crate) async fn delete(tx: &TenantTx, developer: DeveloperId) -> Result<()> {
+    let delete = Entity::delete_many()
+        .filter(Column::DeveloperId.eq(developer.to_string()))
+        .filter(Column::TenantId.eq(tx.tenant().to_string()));
+    delete.exec(tx.conn()).await.map_err(store)?;
     Ok(())
 }
 

@@ -9,7 +9,8 @@ use contracts::portal::{
     SetDeveloperPassword, SignInDeveloper, SignUpDeveloper,
 };
 use portal::{Config, Limits};
-use testkit::{Store, on_both_stores};
+use testkit::{PATIENCE, Store, eventually, on_both_stores};
+use tokio_util::sync::CancellationToken;
 
 use crate::role::{PASSWORD, Role, developer, edge, sign_up};
 
@@ -21,6 +22,8 @@ on_both_stores!(
     guessing_a_password_is_slowed_down,
     an_organization_has_no_more_developers_and_apps_than_its_limits,
     an_invited_developer_sets_a_password_once,
+    an_invitation_is_mailed_again_until_it_is_out,
+    a_developer_who_never_set_a_password_is_invited_again,
     a_developer_added_with_a_password_signs_in,
     apps_belong_to_their_tenant,
     an_app_of_a_name_is_made_once,
@@ -114,9 +117,7 @@ async fn an_invited_developer_sets_a_password_once(store: Store) {
     let role = Role::start(store).await;
     let acme = role.provider("acme");
     let invited = role.call(&acme, create("bob@example.com", None)).await.unwrap();
-    let mail = role.mail();
-    let (_, token) = mail.split_once("/set-password?token=").unwrap();
-    let token: String = token.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let token = token(&role.mail());
     let set = |password: &str| SetDeveloperPassword { token: token.clone(), password: password.into() };
     let foreign = role.call(&edge(&role.provider("other")), set(PASSWORD)).await.unwrap_err();
     assert_eq!(foreign.code, Code::NotFound);
@@ -127,6 +128,55 @@ async fn an_invited_developer_sets_a_password_once(store: Store) {
     assert_eq!(signed_in.developer, invited);
     assert_eq!(role.call(&edge(&acme), set(PASSWORD)).await.unwrap_err().code, Code::NotFound);
     role.call(&edge(&acme), sign_in("bob@example.com", PASSWORD)).await.unwrap();
+}
+
+async fn an_invitation_is_mailed_again_until_it_is_out(store: Store) {
+    let role = Role::start(store).await;
+    let acme = role.provider("acme");
+    // Mail goes into a directory; while a file is in its place none gets out.
+    std::fs::remove_dir(role.mails.path()).unwrap();
+    std::fs::write(role.mails.path(), "").unwrap();
+    role.call(&acme, create("bob@example.com", None)).await.unwrap();
+    std::fs::remove_file(role.mails.path()).unwrap();
+    let stop = CancellationToken::new();
+    let jobs = tokio::spawn(portal::run_jobs(role.state.clone(), stop.clone()));
+    let out = eventually(PATIENCE, async || {
+        role.advance(TimeDelta::seconds(1));
+        role.mails.path().is_dir() && std::fs::read_dir(role.mails.path()).unwrap().count() == 1
+    });
+    assert!(out.await);
+    stop.cancel();
+    jobs.await.unwrap();
+    let set = SetDeveloperPassword { token: token(&role.mail()), password: PASSWORD.into() };
+    let now = Ctx { now: role.clock.now(), ..edge(&acme) };
+    role.call(&now, set).await.unwrap();
+}
+
+async fn a_developer_who_never_set_a_password_is_invited_again(store: Store) {
+    let role = Role::start(store).await;
+    let acme = role.provider("acme");
+    let mail = || {
+        let mail = role.mail();
+        let mut files = std::fs::read_dir(role.mails.path()).unwrap();
+        std::fs::remove_file(files.next().unwrap().unwrap().path()).unwrap();
+        token(&mail)
+    };
+    let first = role.call(&acme, create("bob@example.com", None)).await.unwrap();
+    let old = mail();
+    let again = role.call(&acme, create("bob@example.com", None)).await.unwrap();
+    let new = mail();
+    assert_eq!(again, first);
+    let set = |token: String| SetDeveloperPassword { token, password: PASSWORD.into() };
+    assert_eq!(role.call(&edge(&acme), set(old)).await.unwrap_err().code, Code::NotFound);
+    role.call(&edge(&acme), set(new)).await.unwrap();
+    let settled = role.call(&acme, create("bob@example.com", None)).await.unwrap_err();
+    assert_eq!(settled.reason, "email_taken");
+}
+
+/// The token in an invitation.
+fn token(mail: &str) -> String {
+    let (_, token) = mail.split_once("/set-password?token=").unwrap();
+    token.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
 async fn a_developer_added_with_a_password_signs_in(store: Store) {

@@ -10,8 +10,8 @@ use common::money::Money;
 use common::{Error, Page, Result};
 use contracts::apis::{ApiDetail, ApiSummary, FindApis, GetApi, Stage, StageSettings};
 use contracts::billing::{
-    CancelSubscription, CreateSubscription, CreatedSubscription, GetSubscription, ListProducts,
-    ListSubscriptions, Plan, Product, Subscription, SubscriptionStatus,
+    CancelSubscription, CancelledSubscription, CreateSubscription, CreatedSubscription, GetSubscription,
+    ListProducts, ListSubscriptions, Plan, Product, Subscription, SubscriptionStatus,
 };
 use contracts::metering::{
     ApiKey, DegradedMode, GetApiKey, GetQuotaStatus, GetUsagePlan, Period, PlanStage, QueryUsage, Quota,
@@ -159,12 +159,16 @@ async fn list_subscriptions(
     Ok(Page { items: own.cloned().collect(), next: None })
 }
 
-async fn cancel_subscription(peers: Arc<Peers>, ctx: Ctx, call: CancelSubscription) -> Result<Subscription> {
+async fn cancel_subscription(
+    peers: Arc<Peers>,
+    ctx: Ctx,
+    call: CancelSubscription,
+) -> Result<CancelledSubscription> {
     let mut subscriptions = peers.subscriptions.lock();
     let (_, found) = subscriptions.iter_mut().find(|(_, found)| found.id == call.id).unwrap();
     found.status = SubscriptionStatus::Cancelled;
     found.cancelled_at = Some(ctx.now);
-    Ok(found.clone())
+    Ok(CancelledSubscription { subscription: found.clone(), liveness: Liveness::Live })
 }
 
 async fn get_usage_plan(peers: Arc<Peers>, ctx: Ctx, call: GetUsagePlan) -> Result<UsagePlan> {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use common::Result;
 use common::secret::random_text;
+use common::{Code, Error, Result};
 use contracts::Ctx;
-use contracts::tenants::{AccessKey, CreateAccessKey};
+use contracts::tenants::{AccessKey, AccessKeySummary, CreateAccessKey, ListAccessKeys, RevokeAccessKey};
 use database::{audit, idempotency};
 use serde_json::json;
 
-use super::{recall, remember};
+use super::{recall, remember, tokens};
 use crate::domain::credentials::{
     ACCESS_KEY_PREFIX, ACCESS_KEY_SECRET_LENGTH, MAX_ACCESS_KEYS, grantable, too_many,
 };
@@ -24,6 +24,10 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateAccessKey) 
     if let Some(outcome) = idempotency::begin(&tx, &ctx, &input).await? {
         return recall(&tx, &state.vault, &outcome);
     }
+    if tokens::end_of_caller(&tx, &ctx).await?.is_some() {
+        let message = "access keys never end; make them signed in, or with a token that never ends";
+        return Err(Error::new(Code::Forbidden, "credentials_end", message));
+    }
     if store::access_keys::count(&tx).await? >= MAX_ACCESS_KEYS {
         return Err(too_many("access keys", MAX_ACCESS_KEYS));
     }
@@ -37,4 +41,20 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateAccessKey) 
     remember::<CreateAccessKey>(&tx, &ctx, &state.vault, &key).await?;
     tx.commit().await?;
     Ok(key)
+}
+
+/// The tenant's access keys.
+pub(crate) async fn list(state: Arc<State>, ctx: Ctx, _: ListAccessKeys) -> Result<Vec<AccessKeySummary>> {
+    let tx = state.database.tenant_read(&ctx).await?;
+    store::access_keys::list(&tx).await
+}
+
+/// Ends an access key.
+pub(crate) async fn revoke(state: Arc<State>, ctx: Ctx, input: RevokeAccessKey) -> Result<()> {
+    let tx = state.database.tenant(&ctx).await?;
+    if !store::access_keys::delete(&tx, &input.access_key_id).await? {
+        return Err(Error::not_found("access key"));
+    }
+    audit::record(&tx, &ctx, "access_key.revoke", &input.access_key_id, &json!({})).await?;
+    tx.commit().await
 }

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use common::id::TokenId;
 use common::secret::{random_text, sha256_hex};
 use common::{Error, Result, text};
-use contracts::Ctx;
 use contracts::tenants::{CreateToken, CreatedToken, ListTokens, RevokeToken, Token};
-use database::{audit, idempotency};
+use contracts::{Ctx, Principal};
+use database::{TenantTx, audit, idempotency};
 use serde_json::json;
 
 use super::{recall, remember};
 use crate::domain::credentials::{
-    MAX_TOKENS, SECRET_LENGTH, SHOWN_LENGTH, TOKEN_PREFIX, check_expiry, granted, too_many,
+    MAX_TOKENS, SECRET_LENGTH, SHOWN_LENGTH, TOKEN_PREFIX, check_expiry, granted, refused, too_many,
 };
 use crate::{State, store};
 
@@ -25,6 +26,11 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateToken) -> R
     let name = text::name("name", &input.name)?;
     check_expiry(input.expires_at, ctx.now)?;
     let permissions = granted(&ctx, &input.permissions)?;
+    // Nobody grants more time than they have.
+    let expires_at = match (input.expires_at, end_of_caller(&tx, &ctx).await?) {
+        (Some(wanted), Some(end)) => Some(wanted.min(end)),
+        (wanted, end) => wanted.or(end),
+    };
     if store::tokens::count(&tx).await? >= MAX_TOKENS {
         return Err(too_many("tokens", MAX_TOKENS));
     }
@@ -35,7 +41,7 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateToken) -> R
         prefix: secret.chars().take(SHOWN_LENGTH).collect(),
         permissions,
         created_at: ctx.now,
-        expires_at: input.expires_at,
+        expires_at,
     };
     store::tokens::insert(&tx, &token, &sha256_hex(secret.as_bytes())).await?;
     audit::record(&tx, &ctx, "token.create", token.id, &token).await?;
@@ -43,6 +49,13 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreateToken) -> R
     remember::<CreateToken>(&tx, &ctx, &state.vault, &created).await?;
     tx.commit().await?;
     Ok(created)
+}
+
+/// When the credentials that make the call end, as far as they are a token that does.
+pub(super) async fn end_of_caller(tx: &TenantTx, ctx: &Ctx) -> Result<Option<DateTime<Utc>>> {
+    let Principal::Token { token, .. } = ctx.principal else { return Ok(None) };
+    let token = store::tokens::get(tx, token).await?;
+    Ok(token.ok_or_else(refused)?.expires_at)
 }
 
 /// The tenant's tokens.

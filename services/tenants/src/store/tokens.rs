@@ -33,6 +33,14 @@ pub(crate) async fn count(tx: &TenantTx) -> Result<u64> {
     query.count(tx.conn()).await.map_err(store)
 }
 
+/// The tenant's token with this id.
+pub(crate) async fn get(tx: &TenantTx, token: TokenId) -> Result<Option<Token>> {
+    let query = Entity::find()
+        .filter(Column::Id.eq(token.to_string()))
+        .filter(Column::TenantId.eq(tx.tenant().to_string()));
+    query.one(tx.conn()).await.map_err(store)?.map(read).transpose()
+}
+
 /// The tenant's tokens, newest first.
 pub(crate) async fn list(tx: &TenantTx) -> Result<Vec<Token>> {
     let query = Entity::find()

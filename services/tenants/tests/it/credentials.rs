@@ -2,7 +2,9 @@
 
 use chrono::TimeDelta;
 use common::Code;
-use contracts::tenants::{Authenticate, CreateAccessKey, CreateToken, ListTokens, RevokeToken};
+use contracts::tenants::{
+    Authenticate, CreateAccessKey, CreateToken, ListAccessKeys, ListTokens, RevokeAccessKey, RevokeToken,
+};
 use contracts::{Ctx, Permission, Principal};
 use database::Tx;
 use testkit::{Store, on_both_stores};
@@ -12,6 +14,8 @@ use crate::role::Role;
 on_both_stores!(
     a_token_proves_what_it_was_made_for_until_it_is_revoked,
     nobody_grants_more_than_they_may_do,
+    no_credential_outlives_the_token_that_made_it,
+    access_keys_are_listed_and_revoked,
     a_token_of_another_organization_does_not_exist,
     a_repeated_create_answers_the_first_token,
     secrets_are_not_stored_in_the_clear,
@@ -72,6 +76,37 @@ async fn nobody_grants_more_than_they_may_do(store: Store) {
     };
     assert_eq!(role.call(&reader, token("x", &[])).await.unwrap_err().code, Code::Forbidden);
     assert_eq!(role.call(&role.anonymous(), token("x", &[])).await.unwrap_err().code, Code::Unauthenticated);
+}
+
+async fn no_credential_outlives_the_token_that_made_it(store: Store) {
+    let role = Role::start(store).await;
+    let owner = role.owner("Acme").await;
+    let end = role.now() + TimeDelta::hours(1);
+    let minter = CreateToken { expires_at: Some(end), ..token("minter", &[]) };
+    let minter = role.call(&owner, minter).await.unwrap().token;
+    let principal = Principal::Token { token: minter.id, permissions: minter.permissions };
+    let minter = Ctx { principal, ..owner.clone() };
+    let later = Some(end + TimeDelta::days(1));
+    let sooner = Some(end - TimeDelta::minutes(1));
+    for (wanted, given) in [(None, Some(end)), (later, Some(end)), (sooner, sooner)] {
+        let made = CreateToken { expires_at: wanted, ..token("made", &[]) };
+        assert_eq!(role.call(&minter, made).await.unwrap().token.expires_at, given);
+    }
+    let refused = role.call(&minter, CreateAccessKey {}).await.unwrap_err();
+    assert_eq!(refused.reason, "credentials_end");
+}
+
+async fn access_keys_are_listed_and_revoked(store: Store) {
+    let role = Role::start(store).await;
+    let (owner, stranger) = (role.owner("Acme").await, role.owner("Other").await);
+    let key = role.call(&owner, CreateAccessKey {}).await.unwrap();
+    let listed = role.call(&owner, ListAccessKeys {}).await.unwrap();
+    assert_eq!((listed.len(), &listed[0].access_key_id), (1, &key.access_key_id));
+    assert_eq!(listed[0].permissions.len(), Permission::ALL.len());
+    let revoke = RevokeAccessKey { access_key_id: key.access_key_id };
+    assert_eq!(role.call(&stranger, revoke.clone()).await.unwrap_err().code, Code::NotFound);
+    role.call(&owner, revoke).await.unwrap();
+    assert!(role.call(&owner, ListAccessKeys {}).await.unwrap().is_empty());
 }
 
 async fn a_token_of_another_organization_does_not_exist(store: Store) {

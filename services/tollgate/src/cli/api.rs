@@ -40,6 +40,10 @@ pub(crate) struct Import {
     /// Replace the document of this API instead of making a new one
     #[arg(long, value_name = "ID")]
     api: Option<String>,
+    /// Header that the gateway adds towards the backend, so that nobody gets around the gateway. May be repeated.
+    /// VALUE can be env:VARIABLE or @FILE, which keep it out of the list of processes
+    #[arg(long, value_name = "NAME=VALUE")]
+    secret_header: Vec<String>,
     /// Let calls in without an API key
     #[arg(long)]
     no_key: bool,
@@ -76,8 +80,27 @@ impl Import {
             "stage": self.stage,
             "apiId": self.api,
             "requireApiKey": self.no_key.then_some(false),
+            "secretHeaders": self.secret_header.iter().map(|text| secret_header(text)).collect::<Result<Vec<_>, _>>()?,
         }))
     }
+}
+
+/// `NAME=VALUE`, `NAME=env:VARIABLE` or `NAME=@FILE`. A file's last line break is not part of the value.
+fn secret_header(text: &str) -> Result<Value, Failure> {
+    let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+        return Err(Failure::arguments(
+            "--secret-header must be NAME=VALUE, NAME=env:VARIABLE or NAME=@FILE",
+        ));
+    };
+    let value = if let Some(variable) = value.strip_prefix("env:") {
+        std::env::var(variable)
+            .map_err(|_| Failure::arguments(format!("--secret-header {name}: {variable} is not set")))?
+    } else if let Some(file) = value.strip_prefix('@') {
+        read(file)?.trim_end_matches(['\r', '\n']).to_owned()
+    } else {
+        value.to_owned()
+    };
+    Ok(json!({ "name": name, "value": value }))
 }
 
 fn read(file: &str) -> Result<String, Failure> {
@@ -108,6 +131,22 @@ fn summary(imported: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_header_comes_from_the_line_the_environment_or_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3=cret\n").unwrap();
+        let from_file = format!("x-secret=@{}", file.path().display());
+        let home = std::env::var("HOME").unwrap();
+        for (text, value) in
+            [("x-secret=s3=cret", "s3=cret"), (&from_file, "s3=cret"), ("x-secret=env:HOME", &home)]
+        {
+            assert_eq!(secret_header(text).unwrap(), json!({ "name": "x-secret", "value": value }), "{text}");
+        }
+        for broken in ["x-secret", "=value", "x=env:TOLLGATE_NOT_SET_ANYWHERE", "x=@/nowhere/at/all"] {
+            assert!(secret_header(broken).is_err(), "{broken}");
+        }
+    }
 
     #[test]
     fn warnings_name_the_place() {

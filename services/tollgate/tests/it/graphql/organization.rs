@@ -31,6 +31,9 @@ impl<'a> Organization<'a> {
         let mut made = Self { owner, ids: BTreeMap::new() };
         let token = made.owner.token_for(&[Permission::ApisRead], None).await;
         made.ids.insert("token", token.id);
+        let create = json!({ "query": "mutation { accessKeyCreate { accessKeyId } }" });
+        let access_key = made.owner.run(&create).await["data"]["accessKeyCreate"]["accessKeyId"].take();
+        made.ids.insert("accessKey", access_key.as_str().unwrap().to_owned());
         made.publish(name).await;
         made.sell(name).await;
         made.call().await;
@@ -60,6 +63,8 @@ impl<'a> Organization<'a> {
         self.make("spareUsagePlan", "usagePlanCreate", spare, "usagePlan { id }").await;
         let key = json!({ "name": format!("key of {name}"), "usagePlanIds": [self.id("usagePlan")] });
         self.make("key", "apiKeyCreate", key, "apiKey { id }").await;
+        let spare = json!({ "name": format!("spare key of {name}") });
+        self.make("spareKey", "apiKeyCreate", spare, "apiKey { id }").await;
         let product = json!({ "name": format!("product of {name}"), "apiIds": [self.id("api")] });
         self.make("product", "productCreate", product, "product { id }").await;
         let plan = json!({ "productId": self.id("product"), "name": format!("plan of {name}"),
@@ -137,6 +142,9 @@ impl<'a> Organization<'a> {
     /// An id like that of what it has, of nobody.
     pub(super) fn unknown(&self, kind: &str) -> String {
         match self.id(kind).split_once('_') {
+            None if kind == "accessKey" => {
+                format!("AKIA{}", &Uuid::new_v4().simple().to_string()[..16].to_uppercase())
+            }
             Some((prefix, _)) => format!("{prefix}_{}", Uuid::new_v4().simple()),
             None => ApiId::random().to_string(),
         }

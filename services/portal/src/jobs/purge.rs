@@ -1,4 +1,4 @@
-//! Work without a caller.
+//! Forgets what ended or is too old.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{State, store};
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// Forgets sessions and invitations that ended and remembered outcomes that are too old. What ended is refused long before.
-pub(crate) async fn purge(state: &State, stop: &CancellationToken) {
+pub(crate) async fn run(state: &State, stop: &CancellationToken) {
     loop {
         if let Err(error) = purge_once(state).await {
             tracing::warn!(%error, cause = error.cause, "purge failed");

@@ -1,0 +1,4 @@
+//! Work without a caller.
+
+pub(crate) mod deliver;
+pub(crate) mod purge;
