@@ -13,7 +13,7 @@ mod tenants;
 use std::collections::BTreeSet;
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 /// The tables of the usage store on ClickHouse: name and statements (ended by `;` at the end of a line) of each migration,
 /// oldest first. Every statement may be run again.
@@ -77,6 +77,26 @@ pub async fn run(
         Some(role) => grant(schema, connection, role).await,
         None => Ok(()),
     }
+}
+
+/// Names of the schema's migrations that were not run yet: with any, the role cannot work. Needs no right to change tables.
+///
+/// Fails when there is no table of migrations, so that none was ever run.
+pub async fn missing(schema: Schema, connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let known = match schema {
+        Schema::Tenants => tenants::Migrator::migrations(),
+        Schema::Apis => apis::Migrator::migrations(),
+        Schema::Metering => metering::Migrator::migrations(),
+        Schema::Billing => billing::Migrator::migrations(),
+        Schema::Portal => portal::Migrator::migrations(),
+    };
+    let select = "SELECT version FROM seaql_migrations";
+    let statement = Statement::from_string(connection.get_database_backend(), select);
+    let rows = connection.query_all_raw(statement).await?;
+    let applied: BTreeSet<String> =
+        rows.iter().map(|row| row.try_get("", "version")).collect::<Result<_, _>>()?;
+    let names = known.iter().map(|migration| migration.name().to_owned());
+    Ok(names.filter(|name| !applied.contains(name)).collect())
 }
 
 async fn up<M: MigratorTrait>(connection: &DatabaseConnection) -> Result<(), DbErr> {

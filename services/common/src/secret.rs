@@ -3,6 +3,7 @@
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use hmac::{Hmac, Mac};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -22,6 +23,13 @@ pub fn sha256(secret: &[u8]) -> [u8; 32] {
 /// [`sha256`] in lower-case hexadecimal, as it is stored.
 pub fn sha256_hex(secret: &[u8]) -> String {
     hex::encode(sha256(secret))
+}
+
+/// HMAC-SHA256 in lower-case hexadecimal: a secret derived from another one, for `purpose` alone.
+pub fn derive(secret: &[u8], purpose: &str) -> Result<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(Error::internal)?;
+    mac.update(purpose.as_bytes());
+    Ok(hex::encode(mac.finalize().into_bytes()))
 }
 
 /// Whether two secrets are equal, in time that does not depend on where they differ.
@@ -52,6 +60,13 @@ pub fn verify_password(password: &str, hash: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_derived_secret_is_what_openssl_makes() {
+        // printf gateway | openssl dgst -sha256 -hmac key
+        let expected = "38c77e91c03d93a2fec8599abbd2f8462591b6296bdb8ff1e05a6a8daa3af358";
+        assert_eq!(derive(b"key", "gateway").unwrap(), expected);
+    }
 
     #[test]
     fn only_the_right_password_verifies() {

@@ -151,7 +151,7 @@ pub struct FindApis {
     /// The APIs.
     pub ids: Vec<ApiId>,
 }
-call!(FindApis => Vec<ApiSummary>, Apis, Tenant(ApisRead));
+call!(FindApis => Vec<ApiSummary>, Apis, Tenant(ApisRead), from [Admin, Portal, Billing, Metering]);
 
 /// One API with its document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -159,7 +159,7 @@ pub struct GetApi {
     /// The API.
     pub id: ApiId,
 }
-call!(GetApi => ApiDetail, Apis, Tenant(ApisRead));
+call!(GetApi => ApiDetail, Apis, Tenant(ApisRead), from [Admin, Portal]);
 
 /// An API with its document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -287,4 +287,4 @@ pub struct FollowStages {
     /// Where the follower stands.
     pub follow: Follow,
 }
-call!(FollowStages => Changes<StageEntry>, Apis, Service);
+call!(FollowStages => Changes<StageEntry>, Apis, Service, from [Gateway]);

@@ -93,7 +93,7 @@ pub struct ListProducts {
     /// Only those the portal shows.
     pub published_only: bool,
 }
-call!(ListProducts => Page<Product>, Billing, Tenant(ProductsRead));
+call!(ListProducts => Page<Product>, Billing, Tenant(ProductsRead), from [Admin, Portal]);
 
 /// Adds a plan to a product.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ pub struct FindPlansOfUsagePlan {
     /// The usage plan.
     pub usage_plan: UsagePlanId,
 }
-call!(FindPlansOfUsagePlan => Vec<Plan>, Billing, Service);
+call!(FindPlansOfUsagePlan => Vec<Plan>, Billing, Service, from [Metering]);
 
 /// An app's purchase of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -178,7 +178,7 @@ pub struct CreateSubscription {
     /// What to call the key; absent = the plan's name.
     pub key_name: Option<String>,
 }
-call!(CreateSubscription => CreatedSubscription, Billing, Tenant(SubscriptionsWrite));
+call!(CreateSubscription => CreatedSubscription, Billing, Tenant(SubscriptionsWrite), from [Admin, Portal]);
 
 /// A new subscription with its key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -197,7 +197,7 @@ pub struct CancelSubscription {
     /// The subscription.
     pub id: SubscriptionId,
 }
-call!(CancelSubscription => CancelledSubscription, Billing, Tenant(SubscriptionsWrite));
+call!(CancelSubscription => CancelledSubscription, Billing, Tenant(SubscriptionsWrite), from [Admin, Portal]);
 
 /// A subscription that ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -218,7 +218,7 @@ pub struct ListSubscriptions {
     /// Only this plan's.
     pub plan: Option<PlanId>,
 }
-call!(ListSubscriptions => Page<Subscription>, Billing, Tenant(SubscriptionsRead));
+call!(ListSubscriptions => Page<Subscription>, Billing, Tenant(SubscriptionsRead), from [Admin, Portal]);
 
 /// One subscription.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -226,4 +226,4 @@ pub struct GetSubscription {
     /// The subscription.
     pub id: SubscriptionId,
 }
-call!(GetSubscription => Subscription, Billing, Tenant(SubscriptionsRead));
+call!(GetSubscription => Subscription, Billing, Tenant(SubscriptionsRead), from [Admin, Portal]);

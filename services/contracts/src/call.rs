@@ -18,25 +18,33 @@ pub trait Call: Serialize + DeserializeOwned + Send + 'static {
     const ROLE: Role;
     /// Name in `POST /internal/{role}/{name}`: the struct's, unique within the role.
     const NAME: &'static str;
-    /// Who may make the call. Checked before the handler runs, on both wirings.
+    /// On whose behalf the call may be made. Checked before the handler runs, on both wirings.
     const ACCESS: Access;
+    /// The roles that may make it, proven by their service token: whatever they say of the principal, no other role is
+    /// answered.
+    const CALLERS: &'static [Role];
 }
 
-/// Declares [`Call`] for a request struct: `call!(CreateToken => CreatedToken, Tenants, Tenant(TokensWrite));`
+/// Declares [`Call`] for a request struct: `call!(CreateToken => CreatedToken, Tenants, Tenant(TokensWrite));`. The
+/// provider's edge makes it, unless `from [Portal, Billing]` follows.
 #[macro_export]
 macro_rules! call {
-    ($request:ident => $output:ty, $role:ident, Tenant($permission:ident)) => {
-        $crate::call!(@ $request, $output, $role, $crate::Access::Tenant($crate::Permission::$permission));
+    ($request:ident => $output:ty, $role:ident, Tenant($permission:ident) $(, from [$($from:ident),+])?) => {
+        $crate::call!(@ $request, $output, $role, $crate::Access::Tenant($crate::Permission::$permission), [$($($from),+)?]);
     };
-    ($request:ident => $output:ty, $role:ident, $access:ident) => {
-        $crate::call!(@ $request, $output, $role, $crate::Access::$access);
+    ($request:ident => $output:ty, $role:ident, $access:ident $(, from [$($from:ident),+])?) => {
+        $crate::call!(@ $request, $output, $role, $crate::Access::$access, [$($($from),+)?]);
     };
-    (@ $request:ident, $output:ty, $role:ident, $access:expr) => {
+    (@ $request:ident, $output:ty, $role:ident, $access:expr, []) => {
+        $crate::call!(@ $request, $output, $role, $access, [Admin]);
+    };
+    (@ $request:ident, $output:ty, $role:ident, $access:expr, [$($from:ident),+]) => {
         impl $crate::Call for $request {
             type Output = $output;
             const ROLE: $crate::Role = $crate::Role::$role;
             const NAME: &'static str = stringify!($request);
             const ACCESS: $crate::Access = $access;
+            const CALLERS: &'static [$crate::Role] = &[$($crate::Role::$from),+];
         }
     };
 }

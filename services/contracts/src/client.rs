@@ -21,6 +21,8 @@ use crate::endpoints::Endpoints;
 pub const CONTEXT_HEADER: &str = "x-tollgate-context";
 /// Longest a call may take unless its own wait is longer.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// Longest wait for a sign of life.
+const REACHED_WITHIN: Duration = Duration::from_secs(2);
 /// Largest answer read.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -30,6 +32,7 @@ type Http = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Fu
 #[derive(Debug, Clone)]
 pub struct Client {
     routes: Arc<OnceLock<BTreeMap<Role, Route>>>,
+    caller: Option<Role>,
 }
 
 #[derive(Debug)]
@@ -91,7 +94,13 @@ impl Client {
     /// A client whose routes are known later: roles in one process call each other, so each is built with a client
     /// before the others exist. Calls fail until [`Client::connect`].
     pub fn unconnected() -> Self {
-        Self { routes: Arc::default() }
+        Self { routes: Arc::default(), caller: None }
+    }
+
+    /// The client of one role: in this process it is answered as that role alone. Over HTTP its service token says so.
+    #[must_use]
+    pub fn of(&self, role: Role) -> Self {
+        Self { routes: Arc::clone(&self.routes), caller: Some(role) }
     }
 
     /// Sets the routes, once; later attempts change nothing.
@@ -107,8 +116,8 @@ impl Client {
         let body = serde_json::to_vec(&request).map_err(Error::internal)?;
         let answer = match route {
             Route::Local(endpoints, runtime) => {
-                let (endpoints, ctx) = (Arc::clone(endpoints), ctx.clone());
-                let answer = runtime.spawn(async move { endpoints.answer(C::NAME, ctx, body).await });
+                let (endpoints, caller, ctx) = (Arc::clone(endpoints), self.caller, ctx.clone());
+                let answer = runtime.spawn(async move { endpoints.answer(C::NAME, caller, ctx, body).await });
                 answer.await.map_err(Error::internal)??
             }
             Route::Http(remote) => remote.post::<C>(ctx, body).await?,
@@ -117,7 +126,30 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Whether the role answers at all, for readiness: within 2 seconds.
+    pub async fn reach(&self, role: Role) -> Result<()> {
+        match self.routes.get().and_then(|routes| routes.get(&role)) {
+            None => Err(Error::internal(format!("no route to role {role}"))),
+            Some(Route::Local(..)) => Ok(()),
+            Some(Route::Http(remote)) => remote.reach(role).await,
+        }
+    }
+}
+
 impl Remote {
+    async fn reach(&self, role: Role) -> Result<()> {
+        let unavailable = |cause: String| Error::unavailable(&format!("the role {role}"), cause);
+        let request = Request::get(format!("{}/livez", self.base)).body(Full::default());
+        let request = request.map_err(Error::internal)?;
+        let response = tokio::time::timeout(REACHED_WITHIN, self.http.request(request)).await;
+        let response = response.map_err(|_| unavailable("no answer in time".to_owned()))?;
+        match response.map_err(|error| unavailable(error.to_string()))?.status() {
+            StatusCode::OK => Ok(()),
+            status => Err(unavailable(format!("status {status} from {}", self.base))),
+        }
+    }
+
     async fn post<C: Call>(&self, ctx: &Ctx, body: Vec<u8>) -> Result<Vec<u8>> {
         let request = Request::builder()
             .method(Method::POST)

@@ -26,7 +26,7 @@ pub struct AppendBatch {
     #[serde(with = "base64_bytes")]
     pub bytes: Bytes,
 }
-call!(AppendBatch => Appended, Metering, Service);
+call!(AppendBatch => Appended, Metering, Service, from [Gateway]);
 
 /// Answer to [`AppendBatch`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub struct ReportWatermark {
     /// The older of the oldest call in flight and the oldest record not yet acknowledged; the present when there is none.
     pub watermark: i64,
 }
-call!(ReportWatermark => WatermarkReported, Metering, Service);
+call!(ReportWatermark => WatermarkReported, Metering, Service, from [Gateway]);
 
 /// Answer to [`ReportWatermark`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ pub struct LeaseGrant {
     /// What is wanted.
     pub wants: Vec<LeaseWant>,
 }
-call!(LeaseGrant => LeaseAnswers, Metering, Service);
+call!(LeaseGrant => LeaseAnswers, Metering, Service, from [Gateway]);
 
 /// One wish for quota units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +161,7 @@ pub struct LeaseSettle {
     /// The run is over and these were its last open leases: of any other nothing was spent, and none may be granted any more.
     pub last: bool,
 }
-call!(LeaseSettle => LeaseSettled, Metering, Service);
+call!(LeaseSettle => LeaseSettled, Metering, Service, from [Gateway]);
 
 /// What a gateway says about one lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,7 +195,7 @@ pub struct GatewayRegister {
     /// Runs whose remains are on its disk.
     pub previous: Vec<PreviousRun>,
 }
-call!(GatewayRegister => GatewayRegistered, Metering, Service);
+call!(GatewayRegister => GatewayRegistered, Metering, Service, from [Gateway]);
 
 /// A run of the gateway that ended without clearing up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,7 +221,7 @@ pub struct GatewayStop {
     /// The run that ended.
     pub incarnation: IncarnationId,
 }
-call!(GatewayStop => GatewayStopped, Metering, Service);
+call!(GatewayStop => GatewayStopped, Metering, Service, from [Gateway]);
 
 /// Answer to [`GatewayStop`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -167,7 +167,7 @@ pub struct GetUsagePlan {
     /// The plan.
     pub id: UsagePlanId,
 }
-call!(GetUsagePlan => UsagePlan, Metering, Tenant(UsagePlansRead));
+call!(GetUsagePlan => UsagePlan, Metering, Tenant(UsagePlansRead), from [Admin, Portal, Billing]);
 
 /// The organization's usage plans, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -226,7 +226,7 @@ pub struct CreateApiKey {
     /// Keep no copy of the value: it is shown in this answer and never again.
     pub shown_once: bool,
 }
-call!(CreateApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+call!(CreateApiKey => SavedApiKey, Metering, Tenant(KeysWrite), from [Admin, Billing]);
 
 /// A key after a change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -266,7 +266,7 @@ pub struct RotateApiKey {
     /// The new value; absent = made by us.
     pub value: Option<String>,
 }
-call!(RotateApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+call!(RotateApiKey => SavedApiKey, Metering, Tenant(KeysWrite), from [Admin, Portal]);
 
 /// Ends a key for good; calls with it are refused within a second.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -274,7 +274,7 @@ pub struct RevokeApiKey {
     /// The key.
     pub id: KeyId,
 }
-call!(RevokeApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+call!(RevokeApiKey => SavedApiKey, Metering, Tenant(KeysWrite), from [Admin, Billing]);
 
 /// Removes a key; calls with it are refused within a second. Its usage stays, its value may be used again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -290,7 +290,7 @@ pub struct GetApiKey {
     /// The key.
     pub id: KeyId,
 }
-call!(GetApiKey => ApiKey, Metering, Tenant(KeysRead));
+call!(GetApiKey => ApiKey, Metering, Tenant(KeysRead), from [Admin, Portal]);
 
 /// The organization's keys, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -310,7 +310,7 @@ pub struct RevealApiKey {
     /// The key.
     pub id: KeyId,
 }
-call!(RevealApiKey => String, Metering, Tenant(KeysReveal));
+call!(RevealApiKey => String, Metering, Tenant(KeysReveal), from [Admin, Portal, Billing]);
 
 /// How much of a key's quota is used in the current period, per usage plan with a quota.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -318,7 +318,7 @@ pub struct GetQuotaStatus {
     /// The key.
     pub id: KeyId,
 }
-call!(GetQuotaStatus => Vec<QuotaStatus>, Metering, Tenant(UsageRead));
+call!(GetQuotaStatus => Vec<QuotaStatus>, Metering, Tenant(UsageRead), from [Admin, Portal]);
 
 /// A key's standing under one quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -387,7 +387,7 @@ pub struct QueryUsage {
     /// Values to keep, per dimension.
     pub filter: BTreeMap<UsageDimension, Vec<String>>,
 }
-call!(QueryUsage => Usage, Metering, Tenant(UsageRead));
+call!(QueryUsage => Usage, Metering, Tenant(UsageRead), from [Admin, Portal]);
 
 /// Usage with its completeness.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -546,7 +546,7 @@ pub struct FollowAccess {
     /// Where the follower stands.
     pub follow: Follow,
 }
-call!(FollowAccess => Changes<AccessEntry>, Metering, Service);
+call!(FollowAccess => Changes<AccessEntry>, Metering, Service, from [Gateway]);
 
 /// The gateways that are registered, the ones seen last first.
 #[derive(Debug, Clone, Serialize, Deserialize)]

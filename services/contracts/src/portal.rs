@@ -69,7 +69,7 @@ pub struct GetApp {
     /// The app.
     pub id: AppId,
 }
-call!(GetApp => App, Portal, Tenant(SubscriptionsRead));
+call!(GetApp => App, Portal, Tenant(SubscriptionsRead), from [Admin, Portal, Billing]);
 
 /// Apps, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ pub struct ListApps {
     /// Only this developer's.
     pub developer: Option<DeveloperId>,
 }
-call!(ListApps => Page<App>, Portal, Tenant(SubscriptionsRead));
+call!(ListApps => Page<App>, Portal, Tenant(SubscriptionsRead), from [Admin, Portal]);
 
 /// Signs an app developer up to the tenant's portal and in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ pub struct SignUpDeveloper {
     /// Name on screen: 1 to 100 characters.
     pub name: String,
 }
-call!(SignUpDeveloper => SignedInDeveloper, Portal, Service);
+call!(SignUpDeveloper => SignedInDeveloper, Portal, Service, from [Portal]);
 
 /// A signed-in app developer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ pub struct SignInDeveloper {
     /// Password.
     pub password: String,
 }
-call!(SignInDeveloper => SignedInDeveloper, Portal, Service);
+call!(SignInDeveloper => SignedInDeveloper, Portal, Service, from [Portal]);
 
 /// Sets the password of an app developer who was added by the provider, and signs in. The token works once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ pub struct SetDeveloperPassword {
     /// At least 10 characters, at most 200.
     pub password: String,
 }
-call!(SetDeveloperPassword => SignedInDeveloper, Portal, Service);
+call!(SetDeveloperPassword => SignedInDeveloper, Portal, Service, from [Portal]);
 
 /// Whose session it is, in the caller's tenant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ pub struct AuthenticateDeveloper {
     /// The value of the session cookie.
     pub session_secret: String,
 }
-call!(AuthenticateDeveloper => Developer, Portal, Service);
+call!(AuthenticateDeveloper => Developer, Portal, Service, from [Portal]);
 
 /// Ends a session. A session that is gone already is no error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ pub struct SignOutDeveloper {
     /// The session's secret.
     pub session_secret: String,
 }
-call!(SignOutDeveloper => (), Portal, Service);
+call!(SignOutDeveloper => (), Portal, Service, from [Portal]);
 
 /// The signed-in developer's app of this name, made when missing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -146,4 +146,4 @@ pub struct EnsureApp {
     /// 1 to 100 characters.
     pub name: String,
 }
-call!(EnsureApp => App, Portal, Developer);
+call!(EnsureApp => App, Portal, Developer, from [Portal]);

@@ -94,7 +94,7 @@ call!(Authenticate => Identity, Tenants, Service);
 /// The caller's organization.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GetTenant {}
-call!(GetTenant => Tenant, Tenants, Tenant(OrganizationRead));
+call!(GetTenant => Tenant, Tenants, Tenant(OrganizationRead), from [Admin, Portal]);
 
 /// An organization by its short name, for the portal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ pub struct FindTenant {
     /// The short name.
     pub slug: String,
 }
-call!(FindTenant => Tenant, Tenants, Service);
+call!(FindTenant => Tenant, Tenants, Service, from [Portal]);
 
 /// A token without its secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -66,6 +66,11 @@ pub async fn migrate_usage_store(config: &Config) -> Result<()> {
     }
 }
 
+/// Why the usage store cannot be used right now; nothing when it can.
+pub async fn usage_store_fault(service: &Service) -> Option<String> {
+    service.usage.fault().await
+}
+
 /// The role's answers.
 pub fn endpoints(service: &Arc<Service>) -> Endpoints {
     use contracts::lease::{

@@ -17,6 +17,8 @@ use contracts::client::CONTEXT_HEADER;
 use contracts::{Ctx, Endpoints, Role};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::config::service_token;
+
 /// Largest request between roles: a document of 6 MB as JSON text, or a batch of records.
 const MAX_REQUEST: usize = 32 << 20;
 
@@ -34,8 +36,8 @@ pub(crate) struct Inner {
     pub(crate) role: Role,
     /// Its answers to other roles; the gateway and admin have none.
     pub(crate) endpoints: Option<Arc<Endpoints>>,
-    /// The token other roles prove themselves with.
-    pub(crate) service_token: SecretString,
+    /// What the tokens of other roles are derived from.
+    pub(crate) service_secret: SecretString,
     /// Whether it is ready.
     pub(crate) readiness: Readiness,
     /// Its metrics.
@@ -100,13 +102,7 @@ async fn dispatch(
 ) -> Result<Vec<u8>> {
     let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if !constant_time_eq(token.as_bytes(), inner.service_token.expose_secret().as_bytes()) {
-        return Err(Error::new(
-            Code::Unauthenticated,
-            "service_token_required",
-            "this address is for Tollgate's roles",
-        ));
-    }
+    let caller = caller(&inner.service_secret, token)?;
     let endpoints = inner.endpoints.as_ref().filter(|_| role == inner.role.as_str());
     let Some(endpoints) = endpoints else {
         return Err(Error::new(
@@ -127,7 +123,21 @@ async fn dispatch(
     let body = body.map_err(|error| {
         Error::new(Code::Invalid, "malformed_body", "the body could not be read").because(error)
     })?;
-    endpoints.answer(call, ctx, body.into()).await
+    endpoints.answer(call, Some(caller), ctx, body.into()).await
+}
+
+/// The role whose token this is.
+fn caller(secret: &SecretString, token: &str) -> Result<Role> {
+    let mut found = None;
+    // A role that answers nobody may be without the secret.
+    for role in Role::ALL.into_iter().filter(|_| !secret.expose_secret().is_empty()) {
+        let expected = service_token(secret, role)?;
+        if constant_time_eq(token.as_bytes(), expected.expose_secret().as_bytes()) {
+            found = Some(role);
+        }
+    }
+    let message = "this address is for Tollgate's roles";
+    found.ok_or_else(|| Error::new(Code::Unauthenticated, "service_token_required", message))
 }
 
 #[cfg(test)]
@@ -141,7 +151,7 @@ mod tests {
         let inner = Inner {
             role: Role::Apis,
             endpoints: Some(Arc::new(Endpoints::new(Role::Apis))),
-            service_token: "t".repeat(32).into(),
+            service_secret: "t".repeat(32).into(),
             readiness: Arc::new(|| Box::pin(async { Vec::new() })),
             metrics: Arc::new(String::new),
         };
@@ -150,5 +160,20 @@ mod tests {
         let large =
             TestRequest::post().uri("/internal/apis/get_api").insert_header(("content-length", "99999999"));
         assert_eq!(call_service(&app, large.to_request()).await.status(), StatusCode::UNAUTHORIZED);
+    }
+
+    #[test]
+    fn a_token_says_which_role_calls() {
+        let secret = SecretString::from("x".repeat(32));
+        for role in Role::ALL {
+            let token = service_token(&secret, role).unwrap();
+            assert_eq!(caller(&secret, token.expose_secret()).unwrap(), role);
+        }
+        for wrong in ["", "gateway", &"x".repeat(32)] {
+            assert!(caller(&secret, wrong).is_err(), "{wrong}");
+        }
+        let none = SecretString::default();
+        let token = service_token(&none, Role::Admin).unwrap();
+        assert!(caller(&none, token.expose_secret()).is_err());
     }
 }

@@ -85,7 +85,16 @@ struct DemoOptions {
 #[derive(Debug, Subcommand)]
 enum ConfigAction {
     /// Read a configuration, name every fault, and print it with secrets redacted.
-    Check(ConfigOptions),
+    Check(CheckOptions),
+}
+
+#[derive(Debug, Args)]
+struct CheckOptions {
+    #[command(flatten)]
+    config: ConfigOptions,
+    /// Ask for the secrets of this role alone.
+    #[arg(long)]
+    role: Option<Role>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,7 +121,9 @@ fn main() -> ExitCode {
         Action::Migrate(options) => migrate::run(options.config.as_deref()),
         Action::Demo(options) => serve::demo(&options),
         Action::Gateway(action) => operate::gateways::run(&action),
-        Action::Config(ConfigAction::Check(options)) => operate::check_config(options.config.as_deref()),
+        Action::Config(ConfigAction::Check(options)) => {
+            operate::check_config(options.config.config.as_deref(), options.role)
+        }
         Action::Schema(SchemaAction::Graphql) => operate::print(&admin::sdl()),
         Action::SampleBackend(options) => up::sample_backend(&options),
         Action::Client(command) => return client(command),

@@ -1,12 +1,18 @@
-//! Metrics of the domain roles: what they are asked, how it ended, how long it took.
+//! Metrics of the roles: what they are asked by others and at their edges, how it ended, how long it took.
 //!
 //! The gateway has metrics of its own. Ids of tenants and keys are never labels.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::web::Data;
 use common::Code;
-use contracts::Endpoints;
+use common::clock::monotonic;
+use contracts::{Endpoints, Role};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -52,4 +58,84 @@ pub(crate) fn observe(endpoints: Endpoints) -> (Arc<Endpoints>, Metrics) {
         text
     });
     (Arc::new(endpoints), metrics)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    role: &'static str,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EdgeLabels {
+    role: &'static str,
+}
+
+/// What one role's HTTP edge answered. Cloning shares the counts.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    role: &'static str,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<EdgeLabels, Histogram>,
+}
+
+impl Edge {
+    /// Nothing answered yet.
+    pub(crate) fn new(role: Role) -> Self {
+        Self {
+            role: role.as_str(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+        }
+    }
+
+    /// Counts an answer. Methods nobody defined count together: clients choose them.
+    fn count(&self, method: &Method, status: u16, took: Duration) {
+        let method = match *method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other",
+        };
+        self.requests.get_or_create(&RequestLabels { role: self.role, method, status }).inc();
+        self.durations.get_or_create(&EdgeLabels { role: self.role }).observe(took.as_secs_f64());
+    }
+
+    /// What `/metrics` shows, followed by `rest`, the same role's other metrics.
+    pub(crate) fn metrics(&self, rest: Option<Metrics>) -> Metrics {
+        let mut registry = Registry::with_prefix("tollgate");
+        registry.register("requests", "Requests at a role's edge, by outcome", self.requests.clone());
+        let help = "Time to the answer of a role's edge";
+        registry.register("request_duration_seconds", help, self.durations.clone());
+        Arc::new(move || {
+            let mut text = String::new();
+            // Writing to a String cannot fail.
+            let _ = encode(&mut text, &registry);
+            match &rest {
+                Some(rest) => text.replace("# EOF\n", "") + &rest(),
+                None => text,
+            }
+        })
+    }
+}
+
+/// Middleware that counts what an edge answers.
+pub(crate) async fn count_request(
+    edge: Data<Edge>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let (method, started) = (request.method().clone(), monotonic());
+    let outcome = next.call(request).await;
+    let status = match &outcome {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    edge.count(&method, status.as_u16(), started.elapsed());
+    outcome
 }

@@ -6,11 +6,11 @@ use anyhow::{Context, Result, anyhow};
 use migrations::Schema;
 use secrecy::ExposeSecret;
 
-use crate::config::{Config, Database};
+use crate::config::{Config, Database, Purpose};
 
 /// `tollgate migrate`: every database of the configuration, then ClickHouse's tables.
 pub(crate) fn run(file: Option<&Path>) -> Result<()> {
-    let config = Config::read(file)?;
+    let config = Config::read(file, Purpose::Migrate)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stores = [

@@ -6,12 +6,13 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
+use contracts::Role;
 
-use crate::config::Config;
+use crate::config::{Config, Purpose};
 
 /// `tollgate config check`.
-pub(crate) fn check_config(file: Option<&Path>) -> Result<()> {
-    let config = Config::read(file)?;
+pub(crate) fn check_config(file: Option<&Path>, role: Option<Role>) -> Result<()> {
+    let config = Config::read(file, role.map_or(Purpose::Everything, Purpose::Serve))?;
     print(&format!("{config:#?}"))
 }
 

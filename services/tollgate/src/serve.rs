@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, Purpose};
 use crate::demo::Demo;
 use crate::internal::{self, Inner};
 use crate::roles::{self, Shared};
@@ -19,7 +19,7 @@ use crate::{DemoOptions, Output};
 
 /// Runs `role` until told to stop.
 pub(crate) fn run(role: Role, file: Option<&Path>) -> Result<()> {
-    let config = Config::read(file)?;
+    let config = Config::read(file, Purpose::Serve(role))?;
     let internal = bind(internal_address(&config, role), "its inner address")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -38,7 +38,7 @@ async fn serve(role: Role, config: &Config, internal: TcpListener) -> Result<()>
         clock: Clock::System,
         vault: config.vault()?,
         mailer: config.mailer()?,
-        client: client(config)?,
+        client: client(config, role)?,
         stop: CancellationToken::new(),
     };
     let running = match role {
@@ -62,7 +62,7 @@ async fn serve(role: Role, config: &Config, internal: TcpListener) -> Result<()>
     let inner = Inner {
         role,
         endpoints: running.endpoints,
-        service_token: config.common.service_token.clone(),
+        service_secret: config.common.service_secret.clone(),
         readiness: running.readiness,
         metrics: running.metrics,
     };
@@ -84,11 +84,11 @@ async fn serve(role: Role, config: &Config, internal: TcpListener) -> Result<()>
 
 /// `tollgate demo`: the demo organization in a running installation.
 pub(crate) fn demo(options: &DemoOptions) -> Result<()> {
-    let config = Config::read(options.config.config.as_deref())?;
+    let config = Config::read(options.config.config.as_deref(), Purpose::Operate)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut demo = Demo::new(&config.common.region);
     demo.backend_secret.clone_from(&options.backend_secret);
-    let client = client(&config)?;
+    let client = client(&config, Role::Admin)?;
     let made = runtime.block_on(demo.ensure(&client, &Clock::System, &options.backend_url));
     let made = made.map_err(|error| anyhow!("cannot make the demo organization: {error}"))?;
     let line = crate::up::report::demo_line(&demo, &made, &config.gateway.public_url);
@@ -98,12 +98,12 @@ pub(crate) fn demo(options: &DemoOptions) -> Result<()> {
     }
 }
 
-/// Reaches every role over HTTP.
-pub(crate) fn client(config: &Config) -> Result<Client> {
-    let token = config.common.service_token.expose_secret();
+/// Reaches every role over HTTP, as `caller`.
+pub(crate) fn client(config: &Config, caller: Role) -> Result<Client> {
+    let token = config.token_of(caller)?;
     let mut builder = Client::builder();
     for (role, base) in &config.roles {
-        builder = builder.http(*role, base, token)?;
+        builder = builder.http(*role, base, token.expose_secret())?;
     }
     Ok(builder.build())
 }

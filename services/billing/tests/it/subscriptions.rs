@@ -114,7 +114,7 @@ async fn a_subscription_whose_process_died_becomes_active(store: Store) {
     let endpoints = billing::endpoints(&role.state);
     let request = serde_json::to_vec(&subscribe(&plan, &app)).unwrap();
     tokio::select! {
-        answered = endpoints.answer("CreateSubscription", ctx.clone(), request) => panic!("{answered:?}"),
+        answered = endpoints.answer("CreateSubscription", None, ctx.clone(), request) => panic!("{answered:?}"),
         asked = role.peers.asked.acquire() => asked.unwrap().forget(),
     }
     let list = ListSubscriptions { page: PageArgs::default(), developer: None, plan: None };

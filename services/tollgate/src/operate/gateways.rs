@@ -12,7 +12,7 @@ use contracts::{Call, Ctx, Role};
 use serde_json::{Value, json};
 
 use super::print;
-use crate::config::Config;
+use crate::config::{Config, Purpose};
 use crate::{ConfigOptions, Output};
 
 /// `tollgate gateway …`.
@@ -60,8 +60,8 @@ pub(crate) fn run(action: &Action) -> Result<()> {
 }
 
 fn call<C: Call>(config: &ConfigOptions, now: DateTime<Utc>, request: C) -> Result<C::Output> {
-    let config = Config::read(config.config.as_deref())?;
-    let client = crate::serve::client(&config)?;
+    let config = Config::read(config.config.as_deref(), Purpose::Operate)?;
+    let client = crate::serve::client(&config, Role::Admin)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(client.call(&Ctx::service(Role::Admin, now), request))?)
 }

@@ -8,7 +8,7 @@ use common::Clock;
 use common::mail::Mailer;
 use common::net::Cidr;
 use common::vault::Vault;
-use contracts::Client;
+use contracts::{Client, Role};
 use migrations::Schema;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
@@ -67,7 +67,7 @@ impl Embedded {
         let mail_directory = data_dir.path("mail");
         let shared = Shared {
             clock: clock.clone(),
-            vault: Vault::from_keys(&vault_keys)?,
+            vault: Some(Vault::from_keys(&vault_keys)?),
             mailer: Mailer::files(&mail_directory, "Tollgate <no-reply@tollgate.example>")?,
             client: Client::unconnected(),
             stop: stop.clone(),
@@ -93,7 +93,7 @@ impl Embedded {
 
         let edges = [gateway, admin, portal].into_iter().flat_map(|running| running.tasks).collect();
         let jobs = domain.into_iter().flat_map(|running| running.tasks).collect();
-        Ok(Self { addresses, client: edge.client, edges, edges_stop, jobs })
+        Ok(Self { addresses, client: edge.client.of(Role::Admin), edges, edges_stop, jobs })
     }
 
     /// Starts the sample backend where it was before, if that is free; answers its address.

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::Result;
+use contracts::Role;
 
 use super::{Running, Shared};
 
@@ -13,7 +14,8 @@ pub(crate) async fn start(
     redis: Option<gateway::Redis>,
     listener: TcpListener,
 ) -> Result<Running> {
-    let deps = gateway::Deps { client: shared.client.clone(), clock: shared.clock.clone(), redis };
+    let client = shared.client.of(Role::Gateway);
+    let deps = gateway::Deps { client, clock: shared.clock.clone(), redis };
     let handle = gateway::run(settings, listener, deps).await?;
     let (readiness, metrics) = (handle.probe(), handle.probe());
     let stop = shared.stop.clone();

@@ -3,14 +3,16 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use actix_web::middleware::Compress;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Result;
+use contracts::Role;
 use migrations::Schema;
 
 use super::{Running, Shared, database_readiness, open, spawn_server};
 use crate::config::Portal;
-use crate::metrics;
+use crate::metrics::{Edge, count_request, observe};
 
 pub(crate) async fn start(shared: &Shared, config: &Portal, listener: TcpListener) -> Result<Running> {
     let database = open(Schema::Portal, &config.database).await?;
@@ -18,14 +20,17 @@ pub(crate) async fn start(shared: &Shared, config: &Portal, listener: TcpListene
         database: database.clone(),
         clock: shared.clock.clone(),
         mailer: shared.mailer.clone(),
-        client: shared.client.clone(),
+        client: shared.client.of(Role::Portal),
     };
     let state = portal::build(config.settings.clone(), deps).await?;
-    let (endpoints, metrics) = metrics::observe(portal::endpoints(&state));
+    let (endpoints, metrics) = observe(portal::endpoints(&state));
     let jobs = tokio::spawn(portal::run_jobs(Arc::clone(&state), shared.stop.clone()));
+    let edge = Edge::new(Role::Portal);
+    let metrics = edge.metrics(Some(metrics));
     let app = move || {
         let state = Arc::clone(&state);
-        App::new().wrap(Compress::default()).configure(move |services| {
+        let app = App::new().app_data(Data::new(edge.clone()));
+        app.wrap(Compress::default()).wrap(from_fn(count_request)).configure(move |services| {
             portal::configure(services, &state);
             portal::web::configure(services);
         })
@@ -34,7 +39,7 @@ pub(crate) async fn start(shared: &Shared, config: &Portal, listener: TcpListene
     let server = server.tcp_nodelay(true).run();
     Ok(Running {
         endpoints: Some(endpoints),
-        readiness: database_readiness(&database),
+        readiness: database_readiness(&database, Schema::Portal),
         metrics,
         tasks: vec![jobs, spawn_server(server, shared.stop.clone())],
     })

@@ -12,7 +12,7 @@ pub(crate) async fn start(shared: &Shared, config: &Store<tenants::Config>) -> R
     let deps = tenants::Deps {
         database: database.clone(),
         clock: shared.clock.clone(),
-        vault: shared.vault.clone(),
+        vault: shared.vault()?,
         mailer: shared.mailer.clone(),
     };
     let state = tenants::build(config.settings.clone(), deps).await?;
@@ -20,7 +20,7 @@ pub(crate) async fn start(shared: &Shared, config: &Store<tenants::Config>) -> R
     let jobs = tokio::spawn(tenants::run_jobs(state, shared.stop.clone()));
     Ok(Running {
         endpoints: Some(endpoints),
-        readiness: database_readiness(&database),
+        readiness: database_readiness(&database, Schema::Tenants),
         metrics,
         tasks: vec![jobs],
     })

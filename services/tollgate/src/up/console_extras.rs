@@ -23,7 +23,7 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:14px}</style><h1>Inbox
 /// What the extras need.
 #[derive(Clone)]
 pub(crate) struct Extras {
-    /// Every role but admin, which answers here.
+    /// Every role.
     pub(crate) roles: Vec<(Readiness, Metrics)>,
     /// The installation's clock.
     pub(crate) clock: Clock,

@@ -210,7 +210,13 @@ fn health_and_metrics_of_all_roles_are_at_the_console() {
     let ready = call(&agent(), &format!("{console}/readyz"), None);
     assert_eq!(ready.status, 200, "{}", ready.body);
     let metrics = call(&agent(), &format!("{console}/metrics"), None).body;
-    for name in ["tollgate_gateway_stages", "tollgate_calls_total{role=\"tenants\"", "role=\"metering\""] {
+    for name in [
+        "tollgate_gateway_stages",
+        "tollgate_requests_total{role=\"admin\"",
+        "role=\"portal\"",
+        "tollgate_calls_total{role=\"tenants\"",
+        "role=\"metering\"",
+    ] {
         assert!(metrics.contains(name), "{name} is missing in {metrics}");
     }
 }

@@ -45,6 +45,8 @@ const ONE_BLOCK: &str = "10000000";
 const INSERT_WITHIN: Duration = Duration::from_secs(20);
 /// Longest wait for inserts of a metering process that is gone.
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
+/// Longest wait for the answer to whether it can be used.
+const FAULT_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Usage in ClickHouse.
@@ -222,6 +224,20 @@ async fn lock_inserts(tx: &SystemTx, alone: bool) -> Result<()> {
 
 #[async_trait::async_trait]
 impl UsageStore for ClickHouseUsage {
+    async fn fault(&self) -> Option<String> {
+        let select = "SELECT DISTINCT name FROM schema_migrations ORDER BY name";
+        let applied =
+            tokio::time::timeout(FAULT_WITHIN, self.client.query(select).fetch_all::<NameRow>()).await;
+        let Ok(applied) = applied else { return Some("ClickHouse does not answer in time".to_owned()) };
+        let applied = match applied {
+            Ok(applied) => applied,
+            Err(error) => return Some(format!("ClickHouse cannot be used: {error}")),
+        };
+        let missing =
+            migrations::CLICKHOUSE.iter().find(|(name, _)| !applied.iter().any(|row| row.name == *name));
+        missing.map(|(name, _)| format!("ClickHouse's tables lack {name}: run tollgate migrate"))
+    }
+
     fn shares_transactions(&self) -> bool {
         false
     }

@@ -32,6 +32,9 @@ pub(crate) trait UsageStore: Debug + Send + Sync {
     /// Whether [`UsageStore::insert`] is part of the transaction it is given: both happen or neither.
     fn shares_transactions(&self) -> bool;
 
+    /// Why the store cannot be used right now; nothing when it can.
+    async fn fault(&self) -> Option<String>;
+
     /// Stores a batch. `tx` holds the lock on its stream. `in_doubt` says that an earlier attempt may have stored it,
     /// wholly or in part.
     async fn insert(&self, tx: &SystemTx, batch: &NewBatch<'_>, in_doubt: bool) -> Result<()>;

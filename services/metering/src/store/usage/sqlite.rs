@@ -42,6 +42,11 @@ impl SqliteUsage {
 
 #[async_trait::async_trait]
 impl UsageStore for SqliteUsage {
+    /// It is metering's own database.
+    async fn fault(&self) -> Option<String> {
+        None
+    }
+
     fn shares_transactions(&self) -> bool {
         true
     }
