@@ -102,7 +102,8 @@ async fn settings_are_published_and_bounded(store: Store) {
     let limit = role.call(&ctx, UpdateStage { payload_limit: Some(Some(2048)), ..nothing.clone() });
     let throttle = role.call(&ctx, UpdateStage { throttle: Some(None), ..nothing });
     let (limit, throttle) = tokio::join!(limit, throttle);
-    (limit.unwrap(), throttle.unwrap());
+    limit.unwrap();
+    throttle.unwrap();
     let settings = StageSettings { payload_limit: Some(2048), throttle: None, ..settings };
     // A new deployment keeps the settings.
     let deployed = role.call(&ctx, deploy(id, "v1")).await.unwrap();

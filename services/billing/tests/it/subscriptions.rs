@@ -213,7 +213,7 @@ async fn a_plan_without_limits_is_refused_instead_of_pending_for_ever(store: Sto
     let (plan, app) = (role.plan(&ctx).await, role.peers.app(&ctx));
     let sold = FindPlansOfUsagePlan { usage_plan: plan.usage_plan };
     let service = ctx.as_service(contracts::Role::Metering);
-    assert_eq!(role.call(&service, sold).await.unwrap(), [plan.clone()]);
+    assert_eq!(role.call(&service, sold).await.unwrap(), std::slice::from_ref(&plan));
     role.peers.usage_plans.lock().clear();
     let refused = role.call(&ctx, subscribe(&plan, &app)).await.unwrap_err();
     assert_eq!(refused.reason, "plan_without_limits");

@@ -72,7 +72,8 @@ async fn changes_of_different_fields_at_the_same_moment_both_last(world: World) 
         let named = UpdateUsagePlan { name: Some("new".into()), ..UpdateUsagePlan::nothing(plan.id) };
         let bounded = UpdateUsagePlan { quota: Some(None), ..UpdateUsagePlan::nothing(plan.id) };
         let (named, bounded) = tokio::join!(owner.call(named), owner.call(bounded));
-        (named.unwrap(), bounded.unwrap());
+        named.unwrap();
+        bounded.unwrap();
         let both = owner.call(GetUsagePlan { id: plan.id }).await.unwrap();
         assert_eq!((both.name.as_str(), both.quota, &both.stages), ("new", None, &plan.stages));
         let content = plan_content(Some(QUOTA), &[(world.api, "prod")]);
