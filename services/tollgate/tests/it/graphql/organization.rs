@@ -155,7 +155,7 @@ impl<'a> Organization<'a> {
         let mut answers = Vec::new();
         for case in cases().iter().filter(|case| served.is_query(case.field)) {
             let arguments = case.arguments(|reference| self.id(&reference.kind).to_owned());
-            let answer = self.owner.run(&served.ask_all(case.field, &arguments)).await;
+            let answer = self.owner.ask_all(served, case.field, &arguments).await;
             assert!(!is_refused(&answer), "{}: {}: {answer}", case.field, refusal(&answer));
             answers.push(json!({ "field": case.field, "arguments": arguments, "answer": answer }));
         }

@@ -67,16 +67,20 @@ impl Served {
         }
     }
 
-    /// An operation that asks a field for everything that can be reached from it.
-    pub(super) fn ask_all(&self, field: &str, arguments: &Value) -> Value {
+    /// Operations that ask a field for everything that can be reached from it, each for less than the one before: the first
+    /// that does not cost too much is the one to run.
+    pub(super) fn ask_all(&self, field: &str, arguments: &Value) -> impl Iterator<Item = Value> {
         let of = named(&self.roots[field].1["type"]);
-        self.operation(field, arguments, &self.everything(of, DEPTH))
+        let attempts = (0..=DEPTH).rev().flat_map(|depth| [(depth, true), (depth, false)]);
+        attempts.map(move |(depth, with_documents)| {
+            self.operation(field, arguments, &self.everything(of, depth, with_documents))
+        })
     }
 
     /// An operation that asks a field for no more than its own values.
     pub(super) fn ask(&self, field: &str, arguments: &Value) -> Value {
         let of = named(&self.roots[field].1["type"]);
-        self.operation(field, arguments, &self.everything(of, 0))
+        self.operation(field, arguments, &self.everything(of, 0, true))
     }
 
     fn operation(&self, field: &str, arguments: &Value, selection: &str) -> Value {
@@ -101,16 +105,18 @@ impl Served {
         json!({ "query": query, "variables": arguments })
     }
 
-    fn everything(&self, of: &str, depth: usize) -> String {
+    fn everything(&self, of: &str, depth: usize, with_documents: bool) -> String {
         let mut selected = vec!["__typename".to_owned()];
         for field in list(&self.types[of]["fields"]) {
             let (name, inner) = (text(&field["name"]), named(&field["type"]));
             if self.types[inner]["kind"] != "OBJECT" {
-                selected.push(name.to_owned());
+                if with_documents || name != "document" {
+                    selected.push(name.to_owned());
+                }
             } else if depth > 0 {
                 let is_list = list(&field["args"]).any(|argument| argument["name"] == "first");
                 let first = if is_list { format!("(first: {ITEMS})") } else { String::new() };
-                selected.push(format!("{name}{first} {}", self.everything(inner, depth - 1)));
+                selected.push(format!("{name}{first} {}", self.everything(inner, depth - 1, with_documents)));
             }
         }
         format!("{{ {} }}", selected.join(" "))
