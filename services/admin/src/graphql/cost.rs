@@ -1,6 +1,7 @@
 //! What fields cost against the bound of a request.
 //!
-//! A list costs its most items times what each costs, so that lists inside lists are counted before they are asked for. A
+//! A list costs its most items times what each costs, so that lists inside lists are counted before they are asked for. What
+//! belongs to an object and is read with it (the stages of a usage plan) counts as what is usual, not as what is possible. A
 //! field that carries a document or sums usage up costs so much that a handful fit.
 
 use common::PageArgs;

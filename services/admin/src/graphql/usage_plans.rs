@@ -31,7 +31,7 @@ pub(crate) struct UsagePlan {
     /// Quota of each key.
     quota: Option<Quota>,
     /// The stages it opens.
-    #[graphql(complexity = "cost::list(100, child_complexity)")]
+    #[graphql(complexity = "cost::list(20, child_complexity)")]
     stages: Vec<UsagePlanStage>,
     /// What happens to calls when quotas cannot be checked.
     degraded: DegradedMode,
@@ -102,7 +102,7 @@ pub(crate) struct UsagePlanStage {
     /// The stage's name.
     stage: String,
     /// Tighter throttles of single methods.
-    #[graphql(complexity = "cost::list(20, child_complexity)")]
+    #[graphql(complexity = "cost::list(2, child_complexity)")]
     throttles: Vec<MethodThrottle>,
 }
 
