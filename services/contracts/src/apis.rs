@@ -58,6 +58,8 @@ pub struct StageSettings {
     pub payload_limit: Option<u64>,
     /// Throttle of the whole stage, all keys together.
     pub throttle: Option<Throttle>,
+    /// Throttles of single methods, all keys together, by `{resource path}/{VERB}`; at most 500.
+    pub method_throttles: BTreeMap<String, Throttle>,
     /// Stage variables: at most 100; names of 64, values of 512 characters.
     pub variables: BTreeMap<String, String>,
 }
@@ -237,6 +239,9 @@ pub struct UpdateStage {
     /// Largest request body in bytes, or the default.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
     pub payload_limit: Option<Option<u64>>,
+    /// All throttles of single methods, replacing the old ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method_throttles: Option<BTreeMap<String, Throttle>>,
     /// Throttle of the whole stage, or none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
     pub throttle: Option<Option<Throttle>>,

@@ -4,10 +4,11 @@
 //! repeat changes nothing. Times are microseconds since the epoch.
 
 use bytes::Bytes;
-use common::id::{GatewayId, IncarnationId, KeyId, LeaseId, UsagePlanId};
+use common::id::{GatewayId, IncarnationId, KeyId, LeaseId, SubscriptionId, UsagePlanId};
 use serde::{Deserialize, Serialize};
 
 use crate::call;
+use crate::metering::Period;
 
 /// Stores a batch of records exactly once.
 ///
@@ -68,7 +69,27 @@ pub struct LeaseGrant {
 }
 call!(LeaseGrant => LeaseAnswers, Metering, Service, from [Gateway]);
 
-/// One wish for quota units.
+/// What leases are granted from. Its units: quota units, or micro-units of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Budget {
+    /// A key's quota in a usage plan.
+    Quota {
+        /// The key.
+        key: KeyId,
+        /// The usage plan.
+        plan: UsagePlanId,
+        /// Which of its quotas.
+        period: Period,
+    },
+    /// A subscription's spend cap.
+    Spend {
+        /// The subscription.
+        subscription: SubscriptionId,
+    },
+}
+
+/// One wish for units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseWant {
     /// The lease's future id, chosen by the gateway: asking again with the same id answers the same lease.
@@ -143,9 +164,9 @@ pub enum LeaseOutcome {
         /// End of the period.
         until: i64,
     },
-    /// The plan has no quota: calls need no lease until metering publishes a change.
+    /// There is no such limit: calls need no lease until metering publishes a change.
     Unlimited,
-    /// Metering knows no such key in such a plan (any more).
+    /// Metering knows no such key in such a plan, or no such subscription (any more).
     Unknown,
 }
 

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use common::id::{
     ApiId, GatewayId, IncarnationId, KeyId, PlanId, RequestId, SubscriptionId, TenantId, UsagePlanId,
 };
+use common::money::Money;
 use common::{Page, PageArgs};
 use serde::{Deserialize, Serialize};
 
@@ -31,23 +33,46 @@ pub struct Throttle {
 pub struct Quota {
     /// Units per period; at least 1.
     pub limit: u64,
-    /// The period, in UTC.
+    /// The period.
     pub period: Period,
     /// Units taken off the limit in a key's first period (`API_QuotaSettings` of API Gateway).
     #[serde(default)]
     pub offset: u64,
+    /// When its periods begin.
+    #[serde(default)]
+    pub begins: PeriodBegin,
 }
 
-/// A calendar period in UTC; weeks start on Monday.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The length of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Period {
-    /// From midnight to midnight.
+    /// A day.
     Day,
-    /// From Monday to Monday.
+    /// Seven days.
     Week,
-    /// From the first to the first.
+    /// A month.
     Month,
+}
+
+/// When periods begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "with", rename_all = "snake_case")]
+pub enum PeriodBegin {
+    /// At midnight of each day, on Mondays, on the first of the month, by the clocks of a time zone.
+    Calendar {
+        /// The time zone, by its name in the IANA database.
+        time_zone: Tz,
+    },
+    /// With the subscription: at the time of day, on the day of the week, on the day of the month of its billing date
+    /// ([`ApiKey::anchored_at`]), in UTC. Where a month lacks the day, on its last.
+    Anchor,
+}
+
+impl Default for PeriodBegin {
+    fn default() -> Self {
+        Self::Calendar { time_zone: Tz::UTC }
+    }
 }
 
 /// A stage that a usage plan opens.
@@ -61,6 +86,103 @@ pub struct PlanStage {
     /// Tighter throttles per method, by `{resource path}/{VERB}`: at most 20 (limits.md of the API Gateway guide).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub throttle: BTreeMap<String, Throttle>,
+    /// What calls of single methods cost, by `{resource path}/{VERB}`, or `{resource path}/ANY`; one unit where none is named.
+    /// At most 500.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub costs: BTreeMap<String, Cost>,
+}
+
+/// Units that a call takes from quotas and is billed for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cost {
+    /// Always the same.
+    Fixed {
+        /// 0 to 1,000,000.
+        units: u32,
+    },
+    /// What the answer says. So many units as it may say at most are reserved before the backend is called, and what is not
+    /// used is given back.
+    Measured {
+        /// Where the answer says it.
+        source: CostSource,
+        /// Units reserved, 1 to 1,000,000; an answer that says more counts as this.
+        reserve: u32,
+        /// Units of an answer that does not say it; at most `reserve`.
+        otherwise: u32,
+    },
+}
+
+impl Cost {
+    /// Units to be had before the backend is called.
+    pub const fn reserve(&self) -> u32 {
+        match self {
+            Self::Fixed { units } => *units,
+            Self::Measured { reserve, .. } => *reserve,
+        }
+    }
+}
+
+/// Where an answer says what it cost: a whole number that is not negative; a fraction is rounded up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "in", rename_all = "snake_case")]
+pub enum CostSource {
+    /// In a header. It is passed on.
+    Header {
+        /// Its name.
+        name: String,
+    },
+    /// In its JSON body, of at most 256 KiB: longer ones do not say it.
+    JsonPath {
+        /// Names and indexes, as in `$.usage.total_tokens`.
+        path: String,
+    },
+}
+
+/// Statuses from one to another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusRange {
+    /// 100 to 599.
+    pub from: u16,
+    /// At least `from`.
+    pub to: u16,
+}
+
+impl StatusRange {
+    /// Whether a status lies in it.
+    pub const fn contains(self, status: u16) -> bool {
+        self.from <= status && status <= self.to
+    }
+}
+
+/// Which answers of the backend count. Refusals of the gateway never do, whatever their status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counting {
+    /// Statuses whose calls use up quotas; the units of others are given back. At most 20.
+    pub quota: Vec<StatusRange>,
+    /// Statuses whose calls are billed and count against a spend cap. At most 20.
+    pub billable: Vec<StatusRange>,
+}
+
+impl Default for Counting {
+    /// Every answer uses up quotas; answers below 400 are billed.
+    fn default() -> Self {
+        Self {
+            quota: vec![StatusRange { from: 100, to: 599 }],
+            billable: vec![StatusRange { from: 100, to: 399 }],
+        }
+    }
+}
+
+/// How a plan's throttles hold across gateways.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThrottleMode {
+    /// Each gateway has a share of every bucket, balanced in the background: calls wait for nothing, within a stated bound.
+    #[default]
+    Shared,
+    /// Every call asks the common bucket: exact, for one round trip to Redis per call.
+    Exact,
 }
 
 /// What happens to calls while metering cannot be asked or the spool is full.
@@ -74,6 +196,24 @@ pub enum DegradedMode {
     ServeAndMark,
 }
 
+/// What a usage plan says about calls: limits, what counts, and where.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlanTerms {
+    /// Throttle of each key.
+    pub throttle: Option<Throttle>,
+    /// How the plan's throttles hold across gateways.
+    pub throttle_mode: ThrottleMode,
+    /// Quotas of each key, at most one for each length of period. A call takes units of all of them or of none.
+    pub quotas: Vec<Quota>,
+    /// Which answers count.
+    pub counting: Counting,
+    /// The stages it opens.
+    pub stages: Vec<PlanStage>,
+    /// What happens when metering cannot be asked.
+    pub degraded: DegradedMode,
+}
+
 /// Limits and the stages they hold for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UsagePlan {
@@ -83,14 +223,8 @@ pub struct UsagePlan {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// Throttle of each key.
-    pub throttle: Option<Throttle>,
-    /// Quota of each key.
-    pub quota: Option<Quota>,
-    /// The stages it opens.
-    pub stages: Vec<PlanStage>,
-    /// What happens when metering cannot be asked.
-    pub degraded: DegradedMode,
+    /// What it says about calls.
+    pub terms: PlanTerms,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -102,15 +236,8 @@ pub struct CreateUsagePlan {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// Throttle of each key.
-    pub throttle: Option<Throttle>,
-    /// Quota of each key.
-    pub quota: Option<Quota>,
-    /// The stages it opens; each must exist.
-    pub stages: Vec<PlanStage>,
-    /// What happens when metering cannot be asked.
-    #[serde(default)]
-    pub degraded: DegradedMode,
+    /// What it says about calls; each stage it opens must exist.
+    pub terms: PlanTerms,
 }
 call!(CreateUsagePlan => SavedUsagePlan, Metering, Tenant(UsagePlansWrite));
 
@@ -136,9 +263,12 @@ pub struct UpdateUsagePlan {
     /// New throttle of each key, or none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
     pub throttle: Option<Option<Throttle>>,
-    /// New quota of each key, or none.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "clearable")]
-    pub quota: Option<Option<Quota>>,
+    /// How the plan's throttles hold across gateways.
+    pub throttle_mode: Option<ThrottleMode>,
+    /// All quotas of each key, replacing the old ones.
+    pub quotas: Option<Vec<Quota>>,
+    /// Which answers count.
+    pub counting: Option<Counting>,
     /// All stages it opens, replacing the old ones.
     pub stages: Option<Vec<PlanStage>>,
     /// What happens when metering cannot be asked.
@@ -148,7 +278,17 @@ pub struct UpdateUsagePlan {
 impl UpdateUsagePlan {
     /// Changes nothing.
     pub fn nothing(id: UsagePlanId) -> Self {
-        Self { id, name: None, description: None, throttle: None, quota: None, stages: None, degraded: None }
+        Self {
+            id,
+            name: None,
+            description: None,
+            throttle: None,
+            throttle_mode: None,
+            quotas: None,
+            counting: None,
+            stages: None,
+            degraded: None,
+        }
     }
 }
 call!(UpdateUsagePlan => SavedUsagePlan, Metering, Tenant(UsagePlansWrite));
@@ -200,6 +340,8 @@ pub struct ApiKey {
     pub plan: Option<PlanId>,
     /// Until when the value before the last rotation is admitted too.
     pub previous_until: Option<DateTime<Utc>>,
+    /// The billing date: periods that begin with the subscription are counted from it.
+    pub anchored_at: DateTime<Utc>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -223,6 +365,8 @@ pub struct CreateApiKey {
     pub plan: Option<PlanId>,
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The billing date of its subscription; absent = when the key is made.
+    pub anchored_at: Option<DateTime<Utc>>,
     /// Keep no copy of the value: it is shown in this answer and never again.
     pub shown_once: bool,
 }
@@ -250,10 +394,27 @@ pub struct UpdateApiKey {
     pub enabled: Option<bool>,
     /// All usage plans, replacing the old ones.
     pub usage_plans: Option<Vec<UsagePlanId>>,
+    /// What becomes of the units used in the current periods where one usage plan takes another's place.
+    #[serde(default)]
+    pub used_units: UsedUnits,
     /// The plan sold with it.
     pub plan: Option<PlanId>,
 }
 call!(UpdateApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
+
+/// What becomes of a key's used units when a usage plan takes another's place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsedUnits {
+    /// The new plan's periods begin with nothing used.
+    #[default]
+    Reset,
+    /// They stay used: what is left is the new limit less them. Needs quotas with the same periods.
+    Keep,
+    /// They stay used, and in the current period the limit is the old plan's for the time that is over and the new plan's for the
+    /// rest, in proportion. Needs quotas with the same periods.
+    Blend,
+}
 
 /// Gives a key a new value; id, plans and usage stay. The old value is admitted for the grace time and refused from
 /// its exact end on.
@@ -320,13 +481,40 @@ pub struct GetQuotaStatus {
 }
 call!(GetQuotaStatus => Vec<QuotaStatus>, Metering, Tenant(UsageRead), from [Admin, Portal]);
 
+/// Gives a key more units in the current period of a quota; the next period has the plan's limit again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExtendQuota {
+    /// The key.
+    pub key: KeyId,
+    /// The usage plan.
+    pub usage_plan: UsagePlanId,
+    /// Which of its quotas.
+    pub period: Period,
+    /// Units more; 1 to 1,000,000,000,000.
+    pub units: u64,
+}
+call!(ExtendQuota => ExtendedQuota, Metering, Tenant(KeysWrite));
+
+/// A quota after an extension.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExtendedQuota {
+    /// The key's standing.
+    pub status: QuotaStatus,
+    /// Whether every gateway knows that there is more.
+    pub liveness: Liveness,
+}
+
 /// A key's standing under one quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotaStatus {
     /// The usage plan.
     pub usage_plan: UsagePlanId,
-    /// Units allowed in this period.
+    /// Which of its quotas.
+    pub period: Period,
+    /// Units allowed in this period, extensions included.
     pub limit: u64,
+    /// Units of extensions in it.
+    pub extension: u64,
     /// Units settled.
     pub settled: u64,
     /// Units in leases that gateways hold: spent in part.
@@ -334,6 +522,52 @@ pub struct QuotaStatus {
     /// Start of the period.
     pub period_start: DateTime<Utc>,
     /// Its end: the next period's start.
+    pub period_end: DateTime<Utc>,
+}
+
+/// How much a subscription may spend in a month that begins with its billing date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendCap {
+    /// The most that may be spent; more than 0.
+    pub limit: Money,
+    /// Whether calls are refused (402) once it is reached. Without it the cap only alerts, at 50, 80 and 100 %.
+    pub hard_stop: bool,
+}
+
+/// Sets, changes or removes a subscription's spend cap. A raised cap lets calls pass again within seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PutSpendCap {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// The cap, or none.
+    pub cap: Option<SpendCap>,
+    /// Price of one billable unit in the cap's currency, in micro-units.
+    pub unit_price_micros: u64,
+}
+call!(PutSpendCap => Liveness, Metering, Tenant(KeysWrite), from [Billing]);
+
+/// How much a subscription has spent in the current month; none without a cap.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GetSpendStatus {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+}
+call!(GetSpendStatus => Option<SpendStatus>, Metering, Tenant(UsageRead), from [Admin, Portal, Billing]);
+
+/// A subscription's standing under its spend cap. Amounts in micro-units of the cap's currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendStatus {
+    /// The cap.
+    pub cap: SpendCap,
+    /// Price of one billable unit.
+    pub unit_price_micros: u64,
+    /// Spent by the ledger: billable units of this month times the price.
+    pub spent_micros: u64,
+    /// Held in leases by gateways, spent in part; 0 without hard stop.
+    pub leased_micros: u64,
+    /// Start of the month.
+    pub period_start: DateTime<Utc>,
+    /// Its end.
     pub period_end: DateTime<Utc>,
 }
 
@@ -521,6 +755,9 @@ pub struct KeyEntry {
     pub subscription: Option<SubscriptionId>,
     /// The plan sold with it.
     pub plan: Option<PlanId>,
+    /// Price of a billable unit in micro-units, where the subscription has a spend cap that stops calls.
+    #[serde(default)]
+    pub spend_price_micros: Option<u64>,
 }
 
 /// A usage plan as a gateway needs it.
@@ -530,14 +767,8 @@ pub struct UsagePlanEntry {
     pub id: UsagePlanId,
     /// Its tenant.
     pub tenant: TenantId,
-    /// Throttle of each key.
-    pub throttle: Option<Throttle>,
-    /// Quota of each key.
-    pub quota: Option<Quota>,
-    /// The stages it opens.
-    pub stages: Vec<PlanStage>,
-    /// What happens when metering cannot be asked.
-    pub degraded: DegradedMode,
+    /// What it says about calls.
+    pub terms: PlanTerms,
 }
 
 /// Follows keys and usage plans.

@@ -22,11 +22,11 @@ mod tests {
     fn absent_and_cleared_stay_apart_on_the_wire() {
         let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let nothing = UpdateUsagePlan::nothing(UsagePlanId::new(now));
-        let clears = UpdateUsagePlan { quota: Some(None), ..nothing.clone() };
+        let clears = UpdateUsagePlan { throttle: Some(None), ..nothing.clone() };
         for sent in [nothing, clears] {
             let text = serde_json::to_string(&sent).unwrap();
             let read: UpdateUsagePlan = serde_json::from_str(&text).unwrap();
-            assert_eq!((read.quota, read.throttle), (sent.quota, None), "{text}");
+            assert_eq!((read.throttle, read.quotas), (sent.throttle, None), "{text}");
         }
     }
 }

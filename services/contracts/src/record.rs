@@ -13,6 +13,10 @@ use common::id::{
     ApiId, DeploymentId, KeyId, LeaseId, PlanId, RequestId, SubscriptionId, TenantId, UsagePlanId,
 };
 
+use serde::{Deserialize, Serialize};
+
+use crate::metering::Period;
+
 pub use batch::{
     Batch, BatchError, BatchName, FRAME_HEADER, FrameError, Frames, HEADER_LEN, frame, next_frame, seal,
     sealed_len,
@@ -97,11 +101,13 @@ pub struct Outcome {
     pub reason: Reason,
     /// Circumstances.
     pub flags: Flags,
-    /// Units taken from the quota. The sum over a key and period is the settled quota.
+    /// Units taken from each quota that the flags name. The sum over a key and period is the settled quota.
     pub quota_units: u64,
     /// Units to invoice. The sum over a key and period is the invoice's quantity.
     pub billable_units: u64,
-    /// The lease the quota units came from.
+    /// Micro-units of money taken from the spend cap. The sum over a subscription and period is what is settled of the cap.
+    pub spend_micros: u64,
+    /// The lease the quota units came from; of several the one with the shortest period.
     pub lease: Option<LeaseId>,
     /// Whole duration in microseconds, until the last byte was handed to the transport.
     pub latency_us: u64,
@@ -121,6 +127,7 @@ impl Outcome {
         flags: Flags::INTERRUPTED,
         quota_units: 0,
         billable_units: 0,
+        spend_micros: 0,
         lease: None,
         latency_us: 0,
         upstream_us: 0,
@@ -141,7 +148,37 @@ impl Flags {
     /// The client left before the end.
     pub const CLIENT_GONE: Self = Self(4);
 
-    const ALL: u16 = 7;
+    /// The quota units were taken from the quota per day.
+    pub const CHARGED_DAY: Self = Self(8);
+    /// The quota units were taken from the quota per week.
+    pub const CHARGED_WEEK: Self = Self(16);
+    /// The quota units were taken from the quota per month.
+    pub const CHARGED_MONTH: Self = Self(32);
+    /// The answer said that it cost more than was reserved for it: it counts as what was reserved.
+    pub const COST_CAPPED: Self = Self(64);
+
+    const ALL: u16 = 0x0F7F;
+    const THROTTLE_SHIFT: u32 = 8;
+
+    /// The flag of a quota that units were taken from.
+    pub const fn charged(period: Period) -> Self {
+        match period {
+            Period::Day => Self::CHARGED_DAY,
+            Period::Week => Self::CHARGED_WEEK,
+            Period::Month => Self::CHARGED_MONTH,
+        }
+    }
+
+    /// Says which throttle refused the call.
+    #[must_use]
+    pub const fn throttled_by(self, throttle: ThrottleScope) -> Self {
+        Self(self.0 & !(0xF << Self::THROTTLE_SHIFT) | (throttle as u16) << Self::THROTTLE_SHIFT)
+    }
+
+    /// Which throttle refused the call.
+    pub const fn throttle(self) -> Option<ThrottleScope> {
+        ThrottleScope::from_code(self.0 >> Self::THROTTLE_SHIFT)
+    }
 
     /// The bits, for stores.
     pub const fn bits(self) -> u16 {
@@ -150,7 +187,8 @@ impl Flags {
 
     /// The set with these bits, none of them unknown.
     pub const fn from_bits(bits: u16) -> Option<Self> {
-        if bits & !Self::ALL == 0 { Some(Self(bits)) } else { None }
+        let known = bits & !Self::ALL == 0 && bits >> Self::THROTTLE_SHIFT <= ThrottleScope::Tenant as u16;
+        if known { Some(Self(bits)) } else { None }
     }
 
     /// Both sets together.
@@ -162,6 +200,46 @@ impl Flags {
     /// Whether all of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+/// What a throttle holds for, in the order in which they are looked at (`api-gateway-request-throttling.md` of the API Gateway guide).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThrottleScope {
+    /// A key calling one method: the usage plan's throttle of that method.
+    KeyMethod = 1,
+    /// A key: the usage plan's throttle.
+    Key = 2,
+    /// One method of a stage, all keys together.
+    Method = 3,
+    /// A stage, all keys together.
+    Stage = 4,
+    /// A tenant, all its APIs together.
+    Tenant = 5,
+}
+
+impl ThrottleScope {
+    /// The stable name, as in the header `x-tollgate-limit`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyMethod => "key_method",
+            Self::Key => "key",
+            Self::Method => "method",
+            Self::Stage => "stage",
+            Self::Tenant => "tenant",
+        }
+    }
+
+    const fn from_code(code: u16) -> Option<Self> {
+        match code {
+            1 => Some(Self::KeyMethod),
+            2 => Some(Self::Key),
+            3 => Some(Self::Method),
+            4 => Some(Self::Stage),
+            5 => Some(Self::Tenant),
+            _ => None,
+        }
     }
 }
 

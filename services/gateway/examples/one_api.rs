@@ -15,7 +15,7 @@ use contracts::apis::{FollowStages, StageEntry, StageSettings};
 use contracts::lease::{
     AppendBatch, Appended, GatewayRegister, GatewayRegistered, ReportWatermark, WatermarkReported,
 };
-use contracts::metering::{AccessEntry, DegradedMode, FollowAccess, KeyEntry, PlanStage, UsagePlanEntry};
+use contracts::metering::{AccessEntry, FollowAccess, KeyEntry, PlanStage, PlanTerms, UsagePlanEntry};
 use contracts::stream::{Change, Changes, Follow};
 use contracts::{Client, Ctx, Endpoints, Role};
 
@@ -80,10 +80,15 @@ fn owners(upstream: &str, keys: usize, clock: &Clock) -> Result<Owners> {
     let usage_plan = AccessEntry::UsagePlan(UsagePlanEntry {
         id: plan,
         tenant,
-        throttle: None,
-        quota: None,
-        stages: vec![PlanStage { api_id: api, stage: "dev".to_owned(), throttle: Default::default() }],
-        degraded: DegradedMode::Refuse,
+        terms: PlanTerms {
+            stages: vec![PlanStage {
+                api_id: api,
+                stage: "dev".to_owned(),
+                throttle: Default::default(),
+                costs: Default::default(),
+            }],
+            ..PlanTerms::default()
+        },
     });
     let key = |number: usize| {
         AccessEntry::Key(KeyEntry {
@@ -97,6 +102,7 @@ fn owners(upstream: &str, keys: usize, clock: &Clock) -> Result<Owners> {
             usage_plans: vec![plan],
             subscription: None,
             plan: None,
+            spend_price_micros: None,
         })
     };
     let entries = std::iter::once(usage_plan).chain((0..keys).map(key));

@@ -56,6 +56,7 @@ impl Refusal {
             }
             Reason::Throttled => (429, "Too Many Requests", Some("TooManyRequestsException")),
             Reason::QuotaExhausted => (429, "Limit Exceeded", Some("LimitExceededException")),
+            Reason::SpendCapReached => (402, "Spend Cap Reached", Some("SpendCapReachedException")),
             Reason::PayloadTooLarge => (413, "Request Too Long", Some("RequestTooLargeException")),
             Reason::BadRequest => (400, "Bad Request", Some("BadRequestException")),
             Reason::RequestTimeout => (408, "Request Timeout", Some("RequestTimeoutException")),

@@ -64,12 +64,12 @@ impl RateLimits {
     }
 
     fn of(plan: &Plan) -> Self {
-        let throttle = plan.throttle.map(|throttle| Limit {
+        let throttle = plan.terms.throttle.map(|throttle| Limit {
             most: u64::from(throttle.burst_limit),
             window_seconds: (f64::from(throttle.burst_limit) / throttle.rate_limit).ceil().max(1.0) as u64,
             left: None,
         });
-        let quota = plan.quota.map(|quota| Limit {
+        let quota = plan.terms.quotas.first().map(|quota| Limit {
             most: quota.limit,
             window_seconds: match quota.period {
                 Period::Day => 86_400,

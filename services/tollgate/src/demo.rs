@@ -14,7 +14,7 @@ use contracts::billing::{
     CreatePlan, CreateProduct, CreateSubscription, ListProducts, ListSubscriptions, Product,
 };
 use contracts::metering::{
-    CreateUsagePlan, DegradedMode, ListUsagePlans, Period, PlanStage, Quota, RevealApiKey, Throttle,
+    CreateUsagePlan, ListUsagePlans, Period, PeriodBegin, PlanStage, PlanTerms, Quota, RevealApiKey, Throttle,
 };
 use contracts::portal::{CreateApp, CreateDeveloper, ListApps, ListDevelopers};
 use contracts::tenants::{CreateAccessKey, CreateToken, Identity, SignIn, SignUp};
@@ -242,14 +242,21 @@ async fn ensure_usage_plan(
     if let Some(plan) = known.items.into_iter().find(|plan| plan.name == name) {
         return Ok(plan.id);
     }
-    let stage = PlanStage { api_id: api, stage: STAGE.into(), throttle: Default::default() };
+    let stage = PlanStage {
+        api_id: api,
+        stage: STAGE.into(),
+        throttle: Default::default(),
+        costs: Default::default(),
+    };
     let create = CreateUsagePlan {
         name,
         description: None,
-        throttle: Some(throttle),
-        quota: Some(Quota { limit, period: Period::Month, offset: 0 }),
-        stages: vec![stage],
-        degraded: DegradedMode::Refuse,
+        terms: PlanTerms {
+            throttle: Some(throttle),
+            quotas: vec![Quota { limit, period: Period::Month, offset: 0, begins: PeriodBegin::default() }],
+            stages: vec![stage],
+            ..PlanTerms::default()
+        },
     };
     Ok(client.call(ctx, create).await?.usage_plan.id)
 }

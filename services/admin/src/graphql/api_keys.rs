@@ -160,6 +160,7 @@ impl ApiKeyCreateInput {
             subscription: None,
             plan: None,
             expires_at: self.expires_at,
+            anchored_at: None,
             shown_once: self.shown_once.unwrap_or(false),
         })
     }
@@ -185,6 +186,7 @@ impl ApiKeyUpdateInput {
             name: self.name,
             enabled: self.enabled,
             usage_plans: self.usage_plan_ids.map(|plans| ids("usagePlanIds", &plans)).transpose()?,
+            used_units: metering::UsedUnits::default(),
             plan: None,
         })
     }

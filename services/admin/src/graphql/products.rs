@@ -4,7 +4,7 @@ use async_graphql::{ComplexObject, Context, ID, InputObject, Object, Result, Sim
 use chrono::{DateTime, Utc};
 use common::{Code, Error};
 use contracts::billing::{self, CreatePlan, CreateProduct, GetProduct, ListProducts, UpdateProduct};
-use contracts::metering::{CreateUsagePlan, DeleteUsagePlan, SavedUsagePlan};
+use contracts::metering::{CreateUsagePlan, DeleteUsagePlan, PlanTerms, SavedUsagePlan};
 
 use super::apis::Api;
 use super::call::{call, call_step, id, ids, page, require};
@@ -228,10 +228,12 @@ impl PlanCreateInput {
         Ok(CreateUsagePlan {
             name: self.name,
             description: None,
-            throttle: self.throttle.map(Into::into),
-            quota: self.quota.map(|quota| quota.read("quota")).transpose()?,
-            stages: read_stages("stages", self.stages.unwrap_or_default())?,
-            degraded: Default::default(),
+            terms: PlanTerms {
+                throttle: self.throttle.map(Into::into),
+                quotas: self.quota.map(|quota| quota.read("quota")).transpose()?.into_iter().collect(),
+                stages: read_stages("stages", self.stages.unwrap_or_default())?,
+                ..PlanTerms::default()
+            },
         })
     }
 

@@ -240,6 +240,7 @@ impl StageUpdateInput {
             id: id("apiId", &self.api_id)?,
             stage: self.stage,
             payload_limit: limit.transpose()?,
+            method_throttles: None,
             throttle: throttle.map(|throttle| throttle.map(Into::into)),
             variables,
         })

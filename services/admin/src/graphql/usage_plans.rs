@@ -45,10 +45,10 @@ impl From<metering::UsagePlan> for UsagePlan {
             id: plan.id.into(),
             name: plan.name,
             description: plan.description,
-            throttle: plan.throttle.map(Throttle::from),
-            quota: plan.quota.map(Quota::from),
-            stages: plan.stages.into_iter().map(UsagePlanStage::from).collect(),
-            degraded: plan.degraded.into(),
+            throttle: plan.terms.throttle.map(Throttle::from),
+            quota: plan.terms.quotas.first().copied().map(Quota::from),
+            stages: plan.terms.stages.into_iter().map(UsagePlanStage::from).collect(),
+            degraded: plan.terms.degraded.into(),
             created_at: plan.created_at,
         }
     }
@@ -154,6 +154,7 @@ impl QuotaInput {
             limit: self.limit.count(&format!("{field}.limit"))?,
             period: self.period.into(),
             offset: self.offset.unwrap_or(Long(0)).count(&format!("{field}.offset"))?,
+            begins: metering::PeriodBegin::default(),
         })
     }
 }
@@ -195,6 +196,7 @@ pub(super) fn read_stages(
             api_id: id(&format!("{field}.{index}.apiId"), &stage.api_id)?,
             stage: stage.stage,
             throttle: throttles.collect::<BTreeMap<_, _>>(),
+            costs: BTreeMap::new(),
         })
     };
     stages.into_iter().enumerate().map(read).collect()
@@ -222,10 +224,13 @@ impl UsagePlanCreateInput {
         Ok(CreateUsagePlan {
             name: self.name,
             description: self.description,
-            throttle: self.throttle.map(Into::into),
-            quota: self.quota.map(|quota| quota.read("quota")).transpose()?,
-            stages: read_stages("stages", self.stages.unwrap_or_default())?,
-            degraded: self.degraded.map(Into::into).unwrap_or_default(),
+            terms: metering::PlanTerms {
+                throttle: self.throttle.map(Into::into),
+                quotas: self.quota.map(|quota| quota.read("quota")).transpose()?.into_iter().collect(),
+                stages: read_stages("stages", self.stages.unwrap_or_default())?,
+                degraded: self.degraded.map(Into::into).unwrap_or_default(),
+                ..metering::PlanTerms::default()
+            },
         })
     }
 }
@@ -258,7 +263,12 @@ impl UsagePlanUpdateInput {
             name: self.name,
             description: self.description.into(),
             throttle: throttle.map(|throttle| throttle.map(Into::into)),
-            quota: quota.map(|quota| quota.map(|quota| quota.read("quota")).transpose()).transpose()?,
+            throttle_mode: None,
+            quotas: quota
+                .map(|quota| quota.map(|quota| quota.read("quota")).transpose())
+                .transpose()?
+                .map(|quota| quota.into_iter().collect()),
+            counting: None,
             stages: self.stages.map(|stages| read_stages("stages", stages)).transpose()?,
             degraded: self.degraded.map(Into::into),
         })

@@ -90,6 +90,7 @@ mod tests {
     fn every_setting_out_of_bounds_is_named() {
         let settings = StageSettings {
             payload_limit: Some(0),
+            method_throttles: [].into(),
             throttle: Some(Throttle { rate_limit: f64::NAN, burst_limit: 0 }),
             variables: [("bad name".into(), "x".into()), ("ok".into(), "y".repeat(513))].into(),
         };

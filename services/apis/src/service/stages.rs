@@ -78,6 +78,7 @@ pub(crate) async fn update(state: Arc<State>, ctx: Ctx, input: UpdateStage) -> R
     let settings = StageSettings {
         payload_limit: input.payload_limit.unwrap_or(before.payload_limit),
         throttle: input.throttle.unwrap_or(before.throttle),
+        method_throttles: input.method_throttles.unwrap_or(before.method_throttles),
         variables: input.variables.unwrap_or(before.variables),
     };
     rules::check_settings(&settings)?;

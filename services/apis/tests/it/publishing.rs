@@ -80,6 +80,7 @@ async fn settings_are_published_and_bounded(store: Store) {
     let settings = StageSettings {
         payload_limit: Some(1024),
         throttle: Some(Throttle { rate_limit: 5.5, burst_limit: 10 }),
+        method_throttles: [("/pets/GET".to_owned(), Throttle { rate_limit: 1.0, burst_limit: 2 })].into(),
         variables: [("color".to_owned(), "blue".to_owned())].into(),
     };
     let update = |settings: &StageSettings| UpdateStage {
@@ -87,6 +88,7 @@ async fn settings_are_published_and_bounded(store: Store) {
         stage: "v1".into(),
         payload_limit: Some(settings.payload_limit),
         throttle: Some(settings.throttle),
+        method_throttles: Some(settings.method_throttles.clone()),
         variables: Some(settings.variables.clone()),
     };
     let updated = role.call(&ctx, update(&settings)).await.unwrap();
@@ -97,8 +99,14 @@ async fn settings_are_published_and_bounded(store: Store) {
     let broken = StageSettings { payload_limit: Some(0), ..settings.clone() };
     assert_eq!(role.call(&ctx, update(&broken)).await.unwrap_err().code, Code::Invalid);
     // Two changes at the same moment both last.
-    let nothing =
-        UpdateStage { id, stage: "v1".into(), payload_limit: None, throttle: None, variables: None };
+    let nothing = UpdateStage {
+        id,
+        stage: "v1".into(),
+        payload_limit: None,
+        method_throttles: None,
+        throttle: None,
+        variables: None,
+    };
     let limit = role.call(&ctx, UpdateStage { payload_limit: Some(Some(2048)), ..nothing.clone() });
     let throttle = role.call(&ctx, UpdateStage { throttle: Some(None), ..nothing });
     let (limit, throttle) = tokio::join!(limit, throttle);
@@ -182,8 +190,14 @@ async fn what_is_missing_is_named(store: Store) {
     assert_eq!(role.call(&stranger, deploy(id, "v1")).await.unwrap_err().code, Code::NotFound);
     let list = ListDeployments { id, page: PageArgs::default() };
     assert_eq!(role.call(&stranger, list).await.unwrap_err().code, Code::NotFound);
-    let update =
-        UpdateStage { id, stage: "v1".into(), payload_limit: Some(None), throttle: None, variables: None };
+    let update = UpdateStage {
+        id,
+        stage: "v1".into(),
+        payload_limit: Some(None),
+        method_throttles: None,
+        throttle: None,
+        variables: None,
+    };
     assert_eq!(role.call(&stranger, update).await.unwrap_err().code, Code::NotFound);
 }
 

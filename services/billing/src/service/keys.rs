@@ -111,6 +111,7 @@ async fn make(state: &State, ctx: &Ctx, row: &SubscriptionRow) -> Result<SavedAp
         subscription: Some(row.id),
         plan: Some(plan.id),
         expires_at: None,
+        anchored_at: Some(row.created_at),
         shown_once: false,
     };
     state.client.call(ctx, request).await

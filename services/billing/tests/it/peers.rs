@@ -9,7 +9,7 @@ use common::id::{ApiId, AppId, DeveloperId, KeyId, TenantId, UsagePlanId};
 use common::{Error, Result};
 use contracts::apis::{ApiSummary, FindApis};
 use contracts::metering::{
-    ApiKey, CreateApiKey, DegradedMode, GetUsagePlan, RevealApiKey, RevokeApiKey, SavedApiKey, UsagePlan,
+    ApiKey, CreateApiKey, GetUsagePlan, PlanTerms, RevealApiKey, RevokeApiKey, SavedApiKey, UsagePlan,
 };
 use contracts::portal::{App, GetApp};
 use contracts::stream::Liveness;
@@ -90,10 +90,7 @@ async fn get_usage_plan(peers: Arc<Peers>, ctx: Ctx, call: GetUsagePlan) -> Resu
         id: call.id,
         name: "limits".into(),
         description: None,
-        throttle: None,
-        quota: None,
-        stages: Vec::new(),
-        degraded: DegradedMode::Refuse,
+        terms: PlanTerms::default(),
         created_at: ctx.now,
     })
 }
@@ -161,6 +158,7 @@ fn new_key(id: KeyId, call: &CreateApiKey, now: DateTime<Utc>) -> ApiKey {
         subscription: call.subscription,
         plan: call.plan,
         previous_until: None,
+        anchored_at: call.anchored_at.unwrap_or(now),
         created_at: now,
     }
 }

@@ -39,7 +39,8 @@ const AT_STAGE_LEN: usize = 218;
 const AT_ZERO: usize = 219;
 const AT_ROUTE_LEN: usize = 220;
 const AT_PATH_LEN: usize = 222;
-const HEAD: usize = 224;
+const AT_SPEND: usize = 224;
+const HEAD: usize = 232;
 
 /// Shortest encoded record, in bytes: one without texts.
 pub const MIN_RECORD: usize = HEAD;
@@ -160,6 +161,7 @@ pub fn patch_outcome(encoded: &mut [u8], outcome: &Outcome) {
     put(encoded, AT_BYTES_OUT, outcome.bytes_out.to_le_bytes());
     put(encoded, AT_QUOTA, outcome.quota_units.to_le_bytes());
     put(encoded, AT_BILLABLE, outcome.billable_units.to_le_bytes());
+    put(encoded, AT_SPEND, outcome.spend_micros.to_le_bytes());
 }
 
 impl<'a> UsageRecord<'a> {
@@ -229,6 +231,7 @@ fn outcome(head: &[u8; HEAD]) -> Result<Outcome, CodecError> {
         flags: flags.ok_or(CodecError::Field { field: "flags" })?,
         quota_units: number(AT_QUOTA),
         billable_units: number(AT_BILLABLE),
+        spend_micros: number(AT_SPEND),
         lease: id(head, AT_LEASE).map(LeaseId::from_uuid),
         latency_us: number(AT_LATENCY),
         upstream_us: number(AT_UPSTREAM),

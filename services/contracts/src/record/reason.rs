@@ -92,6 +92,8 @@ reasons! {
     ConfigurationStale = 23, "configuration_stale", false;
     /// The gateway does not know its configuration yet, so it cannot say whether route and key exist.
     ConfigurationMissing = 24, "configuration_missing", false;
+    /// The subscription's spend cap is reached.
+    SpendCapReached = 25, "spend_cap_reached", false;
 }
 
 impl fmt::Display for Reason {

@@ -237,6 +237,7 @@ impl Call {
             flags,
             quota_units: charge.as_ref().map_or(0, |(_, units)| units - given_back),
             billable_units: ended.billable_units,
+            spend_micros: 0,
             lease: charge.as_ref().map(|(lease, _)| lease.id),
             latency_us: ended.latency_us,
             upstream_us: ended.upstream_us,

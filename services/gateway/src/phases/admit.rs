@@ -70,9 +70,9 @@ pub(crate) async fn admit(
         plan: plan.id,
         rate: plan.rate,
         buckets,
-        quota: plan.quota.is_some(),
+        quota: !plan.terms.quotas.is_empty(),
         units: UNITS,
-        degraded: plan.degraded,
+        degraded: plan.terms.degraded,
     };
     let mut decision = call.try_admit(&terms);
     if matches!(decision, Decision::Pending(_)) {

@@ -1,7 +1,7 @@
 //! Usage plans as the workers need them.
 
 use common::id::{PlanId, TenantId, UsagePlanId};
-use contracts::metering::{DegradedMode, PlanStage, Quota, Throttle, UsagePlanEntry};
+use contracts::metering::{PlanStage, PlanTerms, Throttle, UsagePlanEntry};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,36 +20,26 @@ pub(crate) struct Grant {
 pub(crate) struct Plan {
     pub(crate) id: UsagePlanId,
     pub(crate) tenant: TenantId,
-    pub(crate) throttle: Option<Throttle>,
     /// The throttle as the buckets take it.
     pub(crate) rate: Option<Rate>,
-    pub(crate) quota: Option<Quota>,
-    pub(crate) degraded: DegradedMode,
-    stages: Vec<PlanStage>,
+    pub(crate) terms: PlanTerms,
 }
 
 impl Plan {
     pub(super) fn new(entry: UsagePlanEntry) -> Self {
-        let UsagePlanEntry { id, tenant, throttle, quota, stages, degraded } = entry;
-        let rate = throttle.as_ref().map(Rate::new);
-        Self { id, tenant, throttle, rate, quota, degraded, stages }
+        let UsagePlanEntry { id, tenant, terms } = entry;
+        let rate = terms.throttle.as_ref().map(Rate::new);
+        Self { id, tenant, rate, terms }
     }
 
     /// The entry it was made of.
     pub(super) fn to_entry(&self) -> UsagePlanEntry {
-        UsagePlanEntry {
-            id: self.id,
-            tenant: self.tenant,
-            throttle: self.throttle,
-            quota: self.quota,
-            stages: self.stages.clone(),
-            degraded: self.degraded,
-        }
+        UsagePlanEntry { id: self.id, tenant: self.tenant, terms: self.terms.clone() }
     }
 
     /// The plan's word on a stage, if it opens it.
     pub(super) fn opens(&self, stage: &Stage) -> Option<&PlanStage> {
-        self.stages.iter().find(|opened| opened.api_id == stage.api && opened.stage == stage.name)
+        self.terms.stages.iter().find(|opened| opened.api_id == stage.api && opened.stage == stage.name)
     }
 
     /// The tighter throttle of one method, where the plan has one.

@@ -1,7 +1,7 @@
 //! How often a key may call: throttles, quotas, and what a client is told about them.
 
 use contracts::apis::StageSettings;
-use contracts::metering::{DegradedMode, Period, Quota, Throttle};
+use contracts::metering::{DegradedMode, Period, PeriodBegin, Quota, Throttle};
 use contracts::record::Reason;
 use testkit::Upstream;
 
@@ -25,15 +25,15 @@ const fn throttle(burst_limit: u32) -> Option<Throttle> {
     Some(Throttle { rate_limit: SLOW, burst_limit })
 }
 
-const fn quota(limit: u64) -> Option<Quota> {
-    Some(Quota { limit, period: Period::Month, offset: 0 })
+fn quota(limit: u64) -> Vec<Quota> {
+    vec![Quota { limit, period: Period::Month, offset: 0, begins: PeriodBegin::default() }]
 }
 
 #[test]
 fn calls_over_the_burst_are_429_and_told_when_to_come_back() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
-    gateway.sell(VALUE, |plan| plan.throttle = throttle(3));
+    gateway.sell(VALUE, |plan| plan.terms.throttle = throttle(3));
     for left in [2, 1, 0] {
         let answer = gateway.call_with(VALUE, "/a");
         assert_eq!(answer.status(), 200);
@@ -54,7 +54,7 @@ fn calls_over_the_burst_are_429_and_told_when_to_come_back() {
 fn exactly_the_quota_is_admitted() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
-    gateway.sell(VALUE, |plan| plan.quota = quota(25));
+    gateway.sell(VALUE, |plan| plan.terms.quotas = quota(25));
     let statuses: Vec<_> = (0..30).map(|_| gateway.call_with(VALUE, "/a").status()).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 25, "{statuses:?}");
     let answer = gateway.call_with(VALUE, "/a");
@@ -72,7 +72,7 @@ fn a_failed_call_gives_its_unit_back() {
     let port = testkit::free_port().unwrap();
     let gateway =
         TestGateway::start(keyed_api(&format!("http://127.0.0.1:{port}")), StageSettings::default(), |_| {});
-    gateway.sell(VALUE, |plan| plan.quota = quota(2));
+    gateway.sell(VALUE, |plan| plan.terms.quotas = quota(2));
     for _ in 0..5 {
         assert_eq!(gateway.call_with(VALUE, "/a").status(), 504, "unreachable, never exhausted");
     }
@@ -85,8 +85,8 @@ fn without_metering_the_plans_rule_decides() {
         let gateway = gateway(&upstream);
         gateway.owners.fall_silent();
         gateway.sell(VALUE, |plan| {
-            plan.quota = quota(1000);
-            plan.degraded = degraded;
+            plan.terms.quotas = quota(1000);
+            plan.terms.degraded = degraded;
         });
         let answer = gateway.call_with(VALUE, "/a");
         assert_eq!(answer.status(), status);
@@ -111,8 +111,8 @@ fn a_plan_throttles_single_methods_more_tightly() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
     gateway.sell(VALUE, |plan| {
-        plan.throttle = throttle(10);
-        plan.stages[0].throttle.insert("/{proxy+}/ANY".to_owned(), throttle(1).unwrap());
+        plan.terms.throttle = throttle(10);
+        plan.terms.stages[0].throttle.insert("/{proxy+}/ANY".to_owned(), throttle(1).unwrap());
     });
     let statuses: Vec<_> = ["/a", "/b", "/"].map(|path| gateway.call_with(VALUE, path).status()).to_vec();
     assert_eq!(statuses, [200, 429, 200], "one bucket per method, not per path");

@@ -57,7 +57,7 @@ fn load(gateways: &[&TestGateway]) -> (f64, f64) {
 fn two_gateways_let_the_rate_through_once() {
     let (upstream, server) = (upstream(), TestRedis::new().unwrap());
     let pair = TestGateway::pair(keyed_api(&upstream.url()), StageSettings::default(), &redis(&server));
-    sell(&pair, |plan| plan.throttle = Some(LOADED));
+    sell(&pair, |plan| plan.terms.throttle = Some(LOADED));
     let (passed, seconds) = load(&[&pair[0], &pair[1]]);
     let (rate, burst) = (LOADED.rate_limit, f64::from(LOADED.burst_limit));
     // A quarter of a second for an exchange on a busy machine.
@@ -71,7 +71,7 @@ fn two_gateways_let_the_rate_through_once() {
 fn a_gateway_that_gets_all_calls_lets_nearly_the_whole_rate_through() {
     let (upstream, server) = (upstream(), TestRedis::new().unwrap());
     let pair = TestGateway::pair(keyed_api(&upstream.url()), StageSettings::default(), &redis(&server));
-    sell(&pair, |plan| plan.throttle = Some(LOADED));
+    sell(&pair, |plan| plan.terms.throttle = Some(LOADED));
     let (passed, seconds) = load(&[&pair[1]]);
     let meant = LOADED.rate_limit * seconds + f64::from(LOADED.burst_limit);
     assert!((0.85 * meant..=meant + 1.0).contains(&passed), "{passed} of {meant}");
@@ -119,7 +119,7 @@ fn drained_at_one_is_drained_at_the_other(pair: &[TestGateway; 2], server: &Test
 fn a_keys_bucket_is_common() {
     let (upstream, server) = (upstream(), TestRedis::new().unwrap());
     let pair = TestGateway::pair(keyed_api(&upstream.url()), StageSettings::default(), &redis(&server));
-    sell(&pair, |plan| plan.throttle = Some(DRAINED));
+    sell(&pair, |plan| plan.terms.throttle = Some(DRAINED));
     drained_at_one_is_drained_at_the_other(&pair, &server);
 }
 
@@ -128,7 +128,7 @@ fn a_methods_bucket_is_common() {
     let (upstream, server) = (upstream(), TestRedis::new().unwrap());
     let pair = TestGateway::pair(keyed_api(&upstream.url()), StageSettings::default(), &redis(&server));
     sell(&pair, |plan| {
-        plan.stages[0].throttle.insert("/{proxy+}/ANY".to_owned(), DRAINED);
+        plan.terms.stages[0].throttle.insert("/{proxy+}/ANY".to_owned(), DRAINED);
     });
     drained_at_one_is_drained_at_the_other(&pair, &server);
 }
@@ -145,7 +145,7 @@ fn a_stages_bucket_is_common() {
 fn without_redis_calls_go_on_by_the_last_shares_and_sharing_resumes_on_an_empty_one() {
     let (upstream, server) = (upstream(), TestRedis::dedicated().unwrap());
     let pair = TestGateway::pair(keyed_api(&upstream.url()), StageSettings::default(), &redis(&server));
-    sell(&pair, |plan| plan.throttle = Some(LOADED));
+    sell(&pair, |plan| plan.terms.throttle = Some(LOADED));
     assert_eq!(pair[0].call_with(VALUE, "/a").status(), 200);
 
     server.kill_9().unwrap();

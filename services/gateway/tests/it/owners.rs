@@ -12,7 +12,7 @@ use contracts::lease::{
     AppendBatch, Appended, GatewayRegister, GatewayRegistered, GatewayStop, GatewayStopped, LeaseAnswer,
     LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, ReportWatermark, WatermarkReported,
 };
-use contracts::metering::{AccessEntry, DegradedMode, FollowAccess, KeyEntry, PlanStage, UsagePlanEntry};
+use contracts::metering::{AccessEntry, FollowAccess, KeyEntry, PlanStage, PlanTerms, UsagePlanEntry};
 use contracts::record::{Batch, Reason};
 use contracts::stream::{Change, Changes, Follow};
 use contracts::{Client, Ctx, Endpoints, Role};
@@ -249,7 +249,7 @@ async fn grant(metering: Arc<Metering>, _: Ctx, call: LeaseGrant) -> common::Res
     let answers = call.wants.iter().map(|want| {
         let state = metering.stream.get(&format!("usage_plan/{}", want.plan));
         let quota = match state {
-            Some(AccessEntry::UsagePlan(plan)) => plan.quota,
+            Some(AccessEntry::UsagePlan(plan)) => plan.terms.quotas.first().copied(),
             _ => None,
         };
         let Some(limit) = quota.map(|quota| quota.limit) else {
@@ -309,6 +309,7 @@ pub(crate) fn key(tenant: TenantId, value: &str, plans: &[UsagePlanId]) -> KeyEn
         usage_plans: plans.to_vec(),
         subscription: None,
         plan: None,
+        spend_price_micros: None,
     }
 }
 
@@ -317,9 +318,14 @@ pub(crate) fn plan(tenant: TenantId, api: ApiId, stage: &str) -> UsagePlanEntry 
     UsagePlanEntry {
         id: UsagePlanId::new(chrono::DateTime::UNIX_EPOCH),
         tenant,
-        throttle: None,
-        quota: None,
-        stages: vec![PlanStage { api_id: api, stage: stage.to_owned(), throttle: BTreeMap::new() }],
-        degraded: DegradedMode::Refuse,
+        terms: PlanTerms {
+            stages: vec![PlanStage {
+                api_id: api,
+                stage: stage.to_owned(),
+                throttle: BTreeMap::new(),
+                costs: BTreeMap::new(),
+            }],
+            ..PlanTerms::default()
+        },
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::apis::StageSettings;
-use contracts::metering::{Period, Quota};
+use contracts::metering::{Period, PeriodBegin, Quota};
 use contracts::record::Reason;
 use testkit::{Gate, PATIENCE, Upstream, wait_until};
 
@@ -143,7 +143,10 @@ const KEY: &str = "0123456789abcdefghijABCDEFGHIJ";
 /// A gateway that sells its API by a quota, and the lines of a request with the key.
 fn selling(upstream: &Upstream) -> (TestGateway, String) {
     let gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |_| {});
-    gateway.sell(KEY, |plan| plan.quota = Some(Quota { limit: 10, period: Period::Month, offset: 0 }));
+    gateway.sell(KEY, |plan| {
+        plan.terms.quotas =
+            vec![Quota { limit: 10, period: Period::Month, offset: 0, begins: PeriodBegin::default() }]
+    });
     (gateway, format!("x-api-key: {KEY}\r\n"))
 }
 

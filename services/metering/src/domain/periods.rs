@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_offset_shortens_the_first_period_alone() {
-        let quota = Quota { limit: 100, period: Period::Month, offset: 30 };
+        let quota = Quota { limit: 100, period: Period::Month, offset: 30, begins: Default::default() };
         let first = containing(Period::Month, at("2026-11-22T00:00:00Z"));
         let second = containing(Period::Month, first.end);
         let created = at("2026-11-05T00:00:00Z");

@@ -13,6 +13,8 @@ const MAX_NAME: usize = 255;
 const MAX_DESCRIPTION: usize = 1024;
 /// Largest quota: sums of it stay far from the end of 64 bits.
 const MAX_QUOTA: u64 = 1_000_000_000_000;
+/// Quotas of a plan.
+const MAX_QUOTAS: usize = 1;
 /// Largest rate and burst.
 const MAX_RATE: u32 = 10_000_000;
 
@@ -23,14 +25,16 @@ pub(crate) fn check(content: &CreateUsagePlan) -> Result<()> {
     faults.unless((1..=MAX_NAME).contains(&name_length), "name", "must have 1 to 255 characters");
     let description_length = content.description.as_deref().unwrap_or_default().chars().count();
     faults.unless(description_length <= MAX_DESCRIPTION, "description", "must have at most 1024 characters");
-    if let Some(throttle) = &content.throttle {
+    let terms = &content.terms;
+    if let Some(throttle) = &terms.throttle {
         check_throttle(&mut faults, "throttle", throttle);
     }
-    if let Some(quota) = &content.quota {
-        check_quota(&mut faults, quota);
+    faults.unless(terms.quotas.len() <= MAX_QUOTAS, "quotas", "must be at most one");
+    for (index, quota) in terms.quotas.iter().enumerate() {
+        check_quota(&mut faults, &format!("quotas[{index}]"), quota);
     }
     let mut seen = BTreeSet::new();
-    for (index, stage) in content.stages.iter().enumerate() {
+    for (index, stage) in terms.stages.iter().enumerate() {
         let field = format!("stages[{index}]");
         faults.unless(seen.insert((stage.api_id, stage.stage.as_str())), &field, "names a stage twice");
         check_stage(&mut faults, &field, stage);
@@ -46,10 +50,10 @@ fn check_throttle(faults: &mut Faults, field: &str, throttle: &Throttle) {
     faults.unless(burst_holds, &format!("{field}.burstLimit"), "must be between 1 and 10000000");
 }
 
-fn check_quota(faults: &mut Faults, quota: &Quota) {
+fn check_quota(faults: &mut Faults, field: &str, quota: &Quota) {
     let limit_holds = (1..=MAX_QUOTA).contains(&quota.limit);
-    faults.unless(limit_holds, "quota.limit", "must be between 1 and 1000000000000");
-    faults.unless(quota.offset <= quota.limit, "quota.offset", "must be at most the limit");
+    faults.unless(limit_holds, &format!("{field}.limit"), "must be between 1 and 1000000000000");
+    faults.unless(quota.offset <= quota.limit, &format!("{field}.offset"), "must be at most the limit");
 }
 
 fn check_stage(faults: &mut Faults, field: &str, stage: &PlanStage) {
@@ -93,7 +97,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use common::id::ApiId;
-    use contracts::metering::{DegradedMode, Period};
+    use contracts::metering::{Period, PeriodBegin, PlanTerms};
 
     use super::*;
 
@@ -101,17 +105,25 @@ mod tests {
         CreateUsagePlan {
             name: "gold".into(),
             description: None,
-            throttle: Some(Throttle { rate_limit: 0.5, burst_limit: 1 }),
-            quota: Some(Quota { limit: 10, period: Period::Day, offset: 10 }),
-            stages: vec![PlanStage {
-                api_id: ApiId::random(),
-                stage: "prod".into(),
-                throttle: BTreeMap::from([(
-                    "/pets/{id}/GET".into(),
-                    Throttle { rate_limit: 1.0, burst_limit: 1 },
-                )]),
-            }],
-            degraded: DegradedMode::Refuse,
+            terms: PlanTerms {
+                throttle: Some(Throttle { rate_limit: 0.5, burst_limit: 1 }),
+                quotas: vec![Quota {
+                    limit: 10,
+                    period: Period::Day,
+                    offset: 10,
+                    begins: PeriodBegin::default(),
+                }],
+                stages: vec![PlanStage {
+                    api_id: ApiId::random(),
+                    stage: "prod".into(),
+                    throttle: BTreeMap::from([(
+                        "/pets/{id}/GET".into(),
+                        Throttle { rate_limit: 1.0, burst_limit: 1 },
+                    )]),
+                    costs: BTreeMap::new(),
+                }],
+                ..PlanTerms::default()
+            },
         }
     }
 
@@ -124,10 +136,11 @@ mod tests {
     fn every_broken_rule_is_named_by_its_field() {
         let mut broken = content();
         broken.name.clear();
-        broken.throttle = Some(Throttle { rate_limit: f64::NAN, burst_limit: 0 });
-        broken.quota = Some(Quota { limit: 0, period: Period::Month, offset: 1 });
-        broken.stages.push(broken.stages[0].clone());
-        broken.stages[0].throttle =
+        broken.terms.throttle = Some(Throttle { rate_limit: f64::NAN, burst_limit: 0 });
+        broken.terms.quotas[0] =
+            Quota { limit: 0, period: Period::Month, offset: 1, begins: PeriodBegin::default() };
+        broken.terms.stages.push(broken.terms.stages[0].clone());
+        broken.terms.stages[0].throttle =
             (0..21).map(|at| (format!("p{at}"), Throttle { rate_limit: 1.0, burst_limit: 1 })).collect();
         let fields: Vec<_> =
             check(&broken).unwrap_err().fields.into_iter().map(|fault| fault.field).collect();
@@ -135,8 +148,8 @@ mod tests {
             "name",
             "throttle.rateLimit",
             "throttle.burstLimit",
-            "quota.limit",
-            "quota.offset",
+            "quotas[0].limit",
+            "quotas[0].offset",
             "stages[0].throttle",
             "stages[0].throttle[p0]",
             "stages[1]",

@@ -64,6 +64,7 @@ pub(crate) async fn create(service: Arc<Service>, ctx: Ctx, request: CreateApiKe
             subscription: request.subscription,
             plan: request.plan,
             previous_until: None,
+            anchored_at: request.anchored_at.unwrap_or(ctx.now),
             created_at: ctx.now,
         },
     };
@@ -221,7 +222,7 @@ async fn check_plans(tx: &TenantTx, plans: &[UsagePlanId]) -> Result<()> {
     }
     let mut stages = BTreeSet::new();
     for plan in usage_plans::lock(tx, plans).await? {
-        for stage in plan.stages {
+        for stage in plan.terms.stages {
             let text = format!("stage {} of {}", stage.stage, stage.api_id);
             if !stages.insert((stage.api_id, stage.stage)) {
                 let message = format!("a key has one usage plan per stage, and two of these open {text}");

@@ -8,8 +8,8 @@ use common::{Code, Error, Page, Result};
 use contracts::apis::FindApis;
 use contracts::billing::FindPlansOfUsagePlan;
 use contracts::metering::{
-    AccessEntry, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, PlanStage, SavedUsagePlan,
-    UpdateUsagePlan, UsagePlan, UsagePlanEntry,
+    AccessEntry, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, PlanStage, PlanTerms,
+    SavedUsagePlan, UpdateUsagePlan, UsagePlan, UsagePlanEntry,
 };
 use contracts::stream::Liveness;
 use contracts::{Ctx, Role};
@@ -28,8 +28,8 @@ pub(crate) async fn create(
     content: CreateUsagePlan,
 ) -> Result<SavedUsagePlan> {
     check(&content)?;
-    check_stage_count(&service, &content.stages)?;
-    check_stages_exist(&service, &ctx, &content.stages, &[]).await?;
+    check_stage_count(&service, &content.terms.stages)?;
+    check_stages_exist(&service, &ctx, &content.terms.stages, &[]).await?;
     let tx = service.database.tenant(&ctx).await?;
     if let Some(id) = idempotency::begin(&tx, &ctx, &content).await? {
         let id: UsagePlanId = id.parse().map_err(Error::internal)?;
@@ -45,10 +45,7 @@ pub(crate) async fn create(
         id: UsagePlanId::new(ctx.now),
         name: content.name,
         description: content.description,
-        throttle: content.throttle,
-        quota: content.quota,
-        stages: content.stages,
-        degraded: content.degraded,
+        terms: content.terms,
         created_at: ctx.now,
     };
     usage_plans::check_room(&tx, service.config.limits.usage_plans).await?;
@@ -69,7 +66,7 @@ pub(crate) async fn update(
         let reading = service.database.tenant_read(&ctx).await?;
         let before = usage_plans::get(&reading, id).await?;
         reading.commit().await?;
-        check_stages_exist(&service, &ctx, stages, &before.stages).await?;
+        check_stages_exist(&service, &ctx, stages, &before.terms.stages).await?;
     }
     let tx = service.database.tenant(&ctx).await?;
     let locked = usage_plans::lock(&tx, &[id]).await?;
@@ -77,13 +74,17 @@ pub(crate) async fn update(
     let content = CreateUsagePlan {
         name: request.name.unwrap_or(before.name),
         description: request.description.unwrap_or(before.description),
-        throttle: request.throttle.unwrap_or(before.throttle),
-        quota: request.quota.unwrap_or(before.quota),
-        stages: request.stages.unwrap_or(before.stages),
-        degraded: request.degraded.unwrap_or(before.degraded),
+        terms: PlanTerms {
+            throttle: request.throttle.unwrap_or(before.terms.throttle),
+            throttle_mode: request.throttle_mode.unwrap_or(before.terms.throttle_mode),
+            quotas: request.quotas.unwrap_or_else(|| before.terms.quotas.clone()),
+            counting: request.counting.unwrap_or(before.terms.counting),
+            stages: request.stages.unwrap_or(before.terms.stages),
+            degraded: request.degraded.unwrap_or(before.terms.degraded),
+        },
     };
     check(&content)?;
-    if let Some((key, stage)) = usage_plans::key_with_second_plan(&tx, id, &content.stages).await? {
+    if let Some((key, stage)) = usage_plans::key_with_second_plan(&tx, id, &content.terms.stages).await? {
         let message = format!(
             "the key {key} reaches stage {} of {} through another usage plan already",
             stage.stage, stage.api_id
@@ -94,15 +95,12 @@ pub(crate) async fn update(
         id,
         name: content.name,
         description: content.description,
-        throttle: content.throttle,
-        quota: content.quota,
-        stages: content.stages,
-        degraded: content.degraded,
+        terms: content.terms,
         created_at: before.created_at,
     };
     usage_plans::update(&tx, &usage_plan).await?;
-    if let Some(quota) = usage_plan.quota.filter(|quota| Some(*quota) != before.quota) {
-        quotas::put_limit_in_force(&tx, id, &quota, ctx.now.timestamp_micros()).await?;
+    for quota in usage_plan.terms.quotas.iter().filter(|quota| !before.terms.quotas.contains(quota)) {
+        quotas::put_limit_in_force(&tx, id, quota, ctx.now.timestamp_micros()).await?;
     }
     audit::record(&tx, &ctx, "usage_plan.update", id, &usage_plan).await?;
     save(&service, tx, usage_plan).await
@@ -147,10 +145,7 @@ async fn save(service: &Service, tx: TenantTx, usage_plan: UsagePlan) -> Result<
     let entry = AccessEntry::UsagePlan(UsagePlanEntry {
         id: usage_plan.id,
         tenant: tx.tenant(),
-        throttle: usage_plan.throttle,
-        quota: usage_plan.quota,
-        stages: usage_plan.stages.clone(),
-        degraded: usage_plan.degraded,
+        terms: usage_plan.terms.clone(),
     });
     let revision = service.publish(&tx, &change_key(usage_plan.id), Some(&entry)).await?;
     tx.commit().await?;

@@ -47,6 +47,7 @@ impl StoredKey {
             usage_plans: key.usage_plans.clone(),
             subscription: key.subscription,
             plan: key.plan,
+            spend_price_micros: None,
         }
     }
 }
@@ -219,6 +220,7 @@ fn row(tx: &TenantTx, stored: &StoredKey) -> api_key::Model {
         expires_at: key.expires_at.map(|at| at.timestamp_micros()),
         subscription_id: key.subscription.map(|id: SubscriptionId| id.to_string()),
         plan_id: key.plan.map(|id| id.to_string()),
+        anchored_at: key.anchored_at.timestamp_micros(),
         created_at: key.created_at.timestamp_micros(),
     }
 }
@@ -235,6 +237,7 @@ fn stored(row: api_key::Model, usage_plans: Vec<UsagePlanId>) -> Result<StoredKe
         subscription: parsed_option(row.subscription_id.as_deref())?,
         plan: parsed_option(row.plan_id.as_deref())?,
         previous_until: row.previous_until.map(time),
+        anchored_at: time(row.anchored_at),
         created_at: time(row.created_at),
     };
     let api_key::Model { sha256, previous_sha256, sealed_value, shown_once, .. } = row;

@@ -42,8 +42,7 @@ pub(crate) async fn allowance(tx: &SystemTx, key: KeyId, plan: UsagePlanId) -> R
         DbBackend::Postgres => " FOR SHARE OF p",
         _ => "",
     };
-    let select = "SELECT k.tenant_id AS tenant_id, k.created_at AS created_at, p.quota_limit AS quota_limit, \
-                  p.quota_period AS quota_period, p.quota_offset AS quota_offset FROM api_key_usage_plans link \
+    let select = "SELECT k.tenant_id AS tenant_id, k.created_at AS created_at, p.terms AS terms FROM api_key_usage_plans link \
                   JOIN api_keys k ON k.id = link.api_key_id JOIN usage_plans p ON p.id = link.usage_plan_id \
                   WHERE link.api_key_id = $1 AND link.usage_plan_id = $2 AND k.revoked_at IS NULL";
     let rows =
@@ -245,10 +244,9 @@ pub(crate) async fn standing(
     key: KeyId,
     now: i64,
 ) -> Result<Vec<contracts::metering::QuotaStatus>> {
-    let plans = "SELECT k.created_at AS created_at, p.id AS usage_plan_id, p.quota_limit AS quota_limit, \
-                 p.quota_period AS quota_period, p.quota_offset AS quota_offset FROM api_key_usage_plans link \
+    let plans = "SELECT k.created_at AS created_at, p.id AS usage_plan_id, p.terms AS terms FROM api_key_usage_plans link \
                  JOIN api_keys k ON k.id = link.api_key_id JOIN usage_plans p ON p.id = link.usage_plan_id \
-                 WHERE link.api_key_id = $1 AND link.tenant_id = $2 AND p.quota_limit IS NOT NULL ORDER BY link.place";
+                 WHERE link.api_key_id = $1 AND link.tenant_id = $2 ORDER BY link.place";
     let used = "SELECT q.settled AS settled, COALESCE((SELECT CAST(SUM(l.ceiling) AS BIGINT) FROM quota_leases l \
                 WHERE l.api_key_id = q.api_key_id AND l.usage_plan_id = q.usage_plan_id AND l.period_start = q.period_start \
                 AND l.period_end = q.period_end AND l.closed_at IS NULL), 0) AS leased FROM quota_periods q \
@@ -265,6 +263,8 @@ pub(crate) async fn standing(
         };
         standings.push(contracts::metering::QuotaStatus {
             usage_plan: plan,
+            period: quota.period,
+            extension: 0,
             limit: limit_in_force(&quota, column(&row, "created_at")?, span),
             settled,
             leased,
@@ -276,8 +276,8 @@ pub(crate) async fn standing(
 }
 
 fn quota_of(row: &QueryResult) -> Result<Option<Quota>> {
-    let period: Option<String> = column(row, "quota_period")?;
-    usage_plans::quota(column(row, "quota_limit")?, period.as_deref(), column(row, "quota_offset")?)
+    let terms = usage_plans::terms(&column::<String>(row, "terms")?)?;
+    Ok(terms.quotas.first().copied())
 }
 
 fn key_values(at: &QuotaKey) -> Vec<Value> {

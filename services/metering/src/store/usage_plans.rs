@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use common::id::{KeyId, UsagePlanId};
 use common::{Error, Page, PageArgs, Result};
-use contracts::metering::{DegradedMode, Period, PlanStage, Quota, Throttle, UsagePlan};
+use contracts::metering::{PlanStage, PlanTerms, UsagePlan};
 use database::error::store;
 use database::limits::Limit;
 use database::{TenantTx, Tx};
@@ -13,7 +13,7 @@ use sea_orm::{
 };
 
 use super::entities::{usage_plan, usage_plan_stage};
-use super::sql::{column, execute, parsed, query, signed, time, unsigned};
+use super::sql::{column, execute, parsed, query, time, unsigned};
 
 /// Refuses one more plan where the tenant has as many as it may have.
 pub(crate) async fn check_room(tx: &TenantTx, most: u64) -> Result<()> {
@@ -33,12 +33,7 @@ pub(crate) async fn update(tx: &TenantTx, plan: &UsagePlan) -> Result<()> {
         id: Set(row.id),
         name: Set(row.name),
         description: Set(row.description),
-        throttle_rate: Set(row.throttle_rate),
-        throttle_burst: Set(row.throttle_burst),
-        quota_limit: Set(row.quota_limit),
-        quota_period: Set(row.quota_period),
-        quota_offset: Set(row.quota_offset),
-        degraded: Set(row.degraded),
+        terms: Set(row.terms),
         ..Default::default()
     };
     changed.update(tx.conn()).await.map_err(store)?;
@@ -142,14 +137,15 @@ async fn delete_stages(tx: &TenantTx, id: UsagePlanId) -> Result<()> {
 }
 
 async fn insert_stages(tx: &TenantTx, plan: &UsagePlan) -> Result<()> {
-    let mut rows = Vec::with_capacity(plan.stages.len());
-    for (place, stage) in (0..).zip(&plan.stages) {
+    let mut rows = Vec::with_capacity(plan.terms.stages.len());
+    for (place, stage) in (0..).zip(&plan.terms.stages) {
         let row = usage_plan_stage::Model {
             usage_plan_id: plan.id.to_string(),
             tenant_id: tx.tenant().to_string(),
             api_id: stage.api_id.to_string(),
             stage: stage.stage.clone(),
             throttles: serde_json::to_string(&stage.throttle).map_err(Error::internal)?,
+            costs: serde_json::to_string(&stage.costs).map_err(Error::internal)?,
             place,
         };
         rows.push(row.into_active_model());
@@ -176,6 +172,7 @@ async fn with_stages(tx: &TenantTx, rows: Vec<usage_plan::Model>) -> Result<Vec<
             api_id: parsed(&stage.api_id)?,
             stage: stage.stage,
             throttle: serde_json::from_str(&stage.throttles).map_err(Error::internal)?,
+            costs: serde_json::from_str(&stage.costs).map_err(Error::internal)?,
         };
         by_plan.entry(stage.usage_plan_id).or_default().push(read);
     }
@@ -188,71 +185,29 @@ async fn with_stages(tx: &TenantTx, rows: Vec<usage_plan::Model>) -> Result<Vec<
 }
 
 fn row(tx: &TenantTx, plan: &UsagePlan) -> Result<usage_plan::Model> {
+    // Stages have a table of their own: plans are found by them.
+    let terms = PlanTerms { stages: Vec::new(), ..plan.terms.clone() };
     Ok(usage_plan::Model {
         id: plan.id.to_string(),
         tenant_id: tx.tenant().to_string(),
         name: plan.name.clone(),
         description: plan.description.clone(),
-        throttle_rate: plan.throttle.map(|throttle| throttle.rate_limit),
-        throttle_burst: plan.throttle.map(|throttle| throttle.burst_limit.into()),
-        quota_limit: plan.quota.map(|quota| signed(quota.limit)).transpose()?,
-        quota_period: plan.quota.map(|quota| period_name(quota.period).to_owned()),
-        quota_offset: plan.quota.map(|quota| signed(quota.offset)).transpose()?,
-        degraded: degraded_name(plan.degraded).to_owned(),
+        terms: serde_json::to_string(&terms).map_err(Error::internal)?,
         created_at: plan.created_at.timestamp_micros(),
     })
 }
 
 fn plan(row: usage_plan::Model, stages: Vec<PlanStage>) -> Result<UsagePlan> {
-    let throttle = match (row.throttle_rate, row.throttle_burst) {
-        (Some(rate_limit), Some(burst)) => {
-            Some(Throttle { rate_limit, burst_limit: u32::try_from(burst).map_err(Error::internal)? })
-        }
-        _ => None,
-    };
     Ok(UsagePlan {
         id: parsed(&row.id)?,
         name: row.name,
         description: row.description,
-        throttle,
-        quota: quota(row.quota_limit, row.quota_period.as_deref(), row.quota_offset)?,
-        stages,
-        degraded: degraded(&row.degraded)?,
+        terms: PlanTerms { stages, ..terms(&row.terms)? },
         created_at: time(row.created_at),
     })
 }
 
-/// A quota from its columns.
-pub(super) fn quota(limit: Option<i64>, period: Option<&str>, offset: Option<i64>) -> Result<Option<Quota>> {
-    let (Some(limit), Some(period), Some(offset)) = (limit, period, offset) else { return Ok(None) };
-    let period = match period {
-        "DAY" => Period::Day,
-        "WEEK" => Period::Week,
-        "MONTH" => Period::Month,
-        other => return Err(Error::internal(format!("no period is named {other}"))),
-    };
-    Ok(Some(Quota { limit: unsigned(limit)?, period, offset: unsigned(offset)? }))
-}
-
-const fn period_name(period: Period) -> &'static str {
-    match period {
-        Period::Day => "DAY",
-        Period::Week => "WEEK",
-        Period::Month => "MONTH",
-    }
-}
-
-const fn degraded_name(mode: DegradedMode) -> &'static str {
-    match mode {
-        DegradedMode::Refuse => "refuse",
-        DegradedMode::ServeAndMark => "serve_and_mark",
-    }
-}
-
-fn degraded(name: &str) -> Result<DegradedMode> {
-    match name {
-        "refuse" => Ok(DegradedMode::Refuse),
-        "serve_and_mark" => Ok(DegradedMode::ServeAndMark),
-        other => Err(Error::internal(format!("no degraded mode is named {other}"))),
-    }
+/// What a plan says about calls, from its column; without its stages.
+pub(super) fn terms(text: &str) -> Result<PlanTerms> {
+    serde_json::from_str(text).map_err(Error::internal)
 }

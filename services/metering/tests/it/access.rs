@@ -9,8 +9,8 @@ use common::id::{ApiId, GatewayId, KeyId, SubscriptionId};
 use common::secret::sha256_hex;
 use contracts::metering::{
     AccessEntry, DeleteApiKey, DeleteUsagePlan, FollowAccess, GetApiKey, GetQuotaStatus, GetUsagePlan,
-    KeyEntry, ListApiKeys, ListUsagePlans, Period, Quota, RevealApiKey, RevokeApiKey, RotateApiKey, Throttle,
-    UpdateApiKey, UpdateUsagePlan,
+    KeyEntry, ListApiKeys, ListUsagePlans, Period, PeriodBegin, Quota, RevealApiKey, RevokeApiKey,
+    RotateApiKey, Throttle, UpdateApiKey, UpdateUsagePlan, UsedUnits,
 };
 use contracts::stream::{Change, Follow, Liveness};
 use database::Tx;
@@ -44,25 +44,28 @@ on_both_stores![
     limits_hold_when_everything_is_made_at_once,
 ];
 
-const QUOTA: Quota = Quota { limit: 100, period: Period::Month, offset: 7 };
+const QUOTA: Quota = Quota {
+    limit: 100,
+    period: Period::Month,
+    offset: 7,
+    begins: PeriodBegin::Calendar { time_zone: chrono_tz::Tz::Europe__Berlin },
+};
 
 async fn a_plan_is_read_back_as_it_was_written(world: World) {
     let owner = world.owner();
     let mut content = plan_content(Some(QUOTA), &[(world.api, "prod"), (world.api, "dev")]);
-    content.throttle = Some(Throttle { rate_limit: 0.25, burst_limit: 7 });
-    content.stages[0].throttle =
+    content.terms.throttle = Some(Throttle { rate_limit: 0.25, burst_limit: 7 });
+    content.terms.stages[0].throttle =
         BTreeMap::from([("/pets/GET".to_owned(), Throttle { rate_limit: 1.5, burst_limit: 3 })]);
     let saved = owner.call(content.clone()).await.unwrap().usage_plan;
     assert_eq!(owner.call(GetUsagePlan { id: saved.id }).await.unwrap(), saved);
-    assert_eq!(
-        (saved.throttle, saved.quota, &saved.stages),
-        (content.throttle, content.quota, &content.stages)
-    );
-    content.quota = None;
-    content.stages.pop();
+    assert_eq!(saved.terms, content.terms);
+    content.terms.quotas.clear();
+    content.terms.stages.pop();
     let updated = owner.call(replace(saved.id, content)).await.unwrap().usage_plan;
     assert_eq!(owner.call(GetUsagePlan { id: saved.id }).await.unwrap(), updated);
-    assert_eq!((updated.created_at, updated.quota, updated.stages.len()), (saved.created_at, None, 1));
+    assert_eq!((updated.created_at, updated.terms.quotas.len()), (saved.created_at, 0));
+    assert_eq!(updated.terms.stages.len(), 1);
 }
 
 async fn changes_of_different_fields_at_the_same_moment_both_last(world: World) {
@@ -70,12 +73,13 @@ async fn changes_of_different_fields_at_the_same_moment_both_last(world: World) 
     let plan = owner.plan(Some(QUOTA), &[(world.api, "prod")]).await;
     for _ in 0..5 {
         let named = UpdateUsagePlan { name: Some("new".into()), ..UpdateUsagePlan::nothing(plan.id) };
-        let bounded = UpdateUsagePlan { quota: Some(None), ..UpdateUsagePlan::nothing(plan.id) };
+        let bounded = UpdateUsagePlan { quotas: Some(Vec::new()), ..UpdateUsagePlan::nothing(plan.id) };
         let (named, bounded) = tokio::join!(owner.call(named), owner.call(bounded));
         named.unwrap();
         bounded.unwrap();
         let both = owner.call(GetUsagePlan { id: plan.id }).await.unwrap();
-        assert_eq!((both.name.as_str(), both.quota, &both.stages), ("new", None, &plan.stages));
+        assert_eq!((both.name.as_str(), both.terms.quotas.len()), ("new", 0));
+        assert_eq!(both.terms.stages, plan.terms.stages);
         let content = plan_content(Some(QUOTA), &[(world.api, "prod")]);
         owner.call(replace(plan.id, content)).await.unwrap();
     }
@@ -135,6 +139,7 @@ async fn a_key_has_one_plan_per_stage_whichever_side_changes(world: World) {
         name: None,
         enabled: None,
         usage_plans: Some(vec![both.id, dev.id]),
+        used_units: UsedUnits::Reset,
         plan: None,
     };
     assert_eq!(reason(owner.call(change).await), "one_usage_plan_per_stage");
@@ -247,7 +252,14 @@ async fn a_revoked_key_stays_revoked(world: World) {
     assert!(!entry(&world, id).await.enabled);
     world.advance(TimeDelta::seconds(1));
     assert_eq!(owner.call(RevokeApiKey { id }).await.unwrap().api_key.revoked_at, revoked.revoked_at);
-    let enable = UpdateApiKey { id, name: None, enabled: Some(true), usage_plans: None, plan: None };
+    let enable = UpdateApiKey {
+        id,
+        name: None,
+        enabled: Some(true),
+        usage_plans: None,
+        used_units: UsedUnits::Reset,
+        plan: None,
+    };
     assert_eq!(reason(owner.call(enable).await), "api_key_revoked");
     assert_eq!(
         reason(owner.call(RotateApiKey { id, grace_seconds: 0, value: None }).await),
@@ -273,8 +285,14 @@ async fn foreign_ids_are_not_found(world: World) {
     let plan = owner.plan(Some(QUOTA), &[]).await;
     let id = owner.key(&[plan.id]).await.api_key.id;
     for id in [id, unknown_key(&world)] {
-        let update =
-            UpdateApiKey { id, name: Some("x".into()), enabled: None, usage_plans: None, plan: None };
+        let update = UpdateApiKey {
+            id,
+            name: Some("x".into()),
+            enabled: None,
+            usage_plans: None,
+            used_units: UsedUnits::Reset,
+            plan: None,
+        };
         assert_eq!(reason(stranger.call(GetApiKey { id }).await), "api_key_not_found");
         assert_eq!(reason(stranger.call(update).await), "api_key_not_found");
         assert_eq!(
@@ -346,7 +364,7 @@ async fn followers_end_with_the_owners_state(world: World) {
     let Some(AccessEntry::UsagePlan(published)) = &state[&format!("usage_plan/{}", plan.id)].state else {
         panic!("{state:?}")
     };
-    assert_eq!((published.quota, published.tenant), (Some(QUOTA), owner.tenant()));
+    assert_eq!((&*published.terms.quotas, published.tenant), (&[QUOTA][..], owner.tenant()));
     let published = entry(&world, key.api_key.id).await;
     assert_eq!(published.sha256, sha256_hex(key.value.unwrap().as_bytes()));
     assert_eq!(published.tenant, owner.tenant());

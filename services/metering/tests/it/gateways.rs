@@ -6,7 +6,7 @@ use contracts::lease::{
     GatewayForget, GatewayRegister, GatewayStop, LeaseGrant, LeaseSettle, LeaseWant, ReportWatermark,
 };
 use contracts::metering::{
-    GatewayState, ListGateways, Period, QueryUsage, Quota, RegisteredGateway, Usage, UsageStep,
+    GatewayState, ListGateways, Period, PeriodBegin, QueryUsage, Quota, RegisteredGateway, Usage, UsageStep,
 };
 
 use crate::on_both_stores;
@@ -175,7 +175,7 @@ async fn the_list_says_how_each_gateway_stands(world: World) {
     let run = Run::of(&world, world.gateway());
     run.register().await;
     let owner = world.owner();
-    let quota = Quota { limit: 100, period: Period::Month, offset: 0 };
+    let quota = Quota { limit: 100, period: Period::Month, offset: 0, begins: PeriodBegin::default() };
     let plan = owner.plan(Some(quota), &[(world.api, "prod")]).await.id;
     let key = owner.key(&[plan]).await.api_key.id;
     let want = LeaseWant {

@@ -8,7 +8,7 @@ use contracts::lease::{
     GatewayForget, GatewayRegister, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseStatement,
     LeaseWant, PreviousRun,
 };
-use contracts::metering::{GetQuotaStatus, Period, Quota, QuotaStatus, RevokeApiKey};
+use contracts::metering::{GetQuotaStatus, Period, PeriodBegin, Quota, QuotaStatus, RevokeApiKey};
 
 use database::Tx;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
@@ -40,7 +40,7 @@ struct Scene {
 impl Scene {
     async fn new(world: World, limit: u64, offset: u64) -> Self {
         let owner = world.owner();
-        let quota = Quota { limit, period: Period::Day, offset };
+        let quota = Quota { limit, period: Period::Day, offset, begins: PeriodBegin::default() };
         let plan = owner.plan(Some(quota), &[(world.api, "prod")]).await.id;
         let key = owner.key(&[plan]).await.api_key.id;
         let (gateway, run) = (world.gateway(), IncarnationId::new(world.clock.now()));
@@ -167,7 +167,7 @@ async fn a_lowered_limit_recalls_leases_and_a_raised_one_is_in_force_at_once(wor
     let want = scene.want(80, 80);
     scene.ask(&want).await;
     let with = |limit| {
-        let quota = Quota { limit, period: Period::Day, offset: 0 };
+        let quota = Quota { limit, period: Period::Day, offset: 0, begins: PeriodBegin::default() };
         let content = plan_content(Some(quota), &[(scene.world.api, "prod")]);
         replace(scene.plan, content)
     };

@@ -67,6 +67,7 @@ impl Seen {
                 flags: Flags::default(),
                 quota_units: counted,
                 billable_units: 2 * counted,
+                spend_micros: 0,
                 lease: None,
                 latency_us: self.latency_us,
                 upstream_us: self.latency_us / 2,

@@ -12,7 +12,7 @@ use common::{Clock, Result};
 use contracts::apis::{ApiSummary, FindApis, Stage, StageSettings};
 use contracts::billing::{FindPlansOfUsagePlan, Plan};
 use contracts::metering::{
-    CreateApiKey, CreateUsagePlan, DegradedMode, PlanStage, Quota, SavedApiKey, UpdateUsagePlan, UsagePlan,
+    CreateApiKey, CreateUsagePlan, PlanStage, PlanTerms, Quota, SavedApiKey, UpdateUsagePlan, UsagePlan,
 };
 use contracts::{Call, Client, Ctx, Endpoints, Role};
 use database::Database;
@@ -173,10 +173,12 @@ pub(crate) fn replace(id: UsagePlanId, content: CreateUsagePlan) -> UpdateUsageP
         id,
         name: Some(content.name),
         description: Some(content.description),
-        throttle: Some(content.throttle),
-        quota: Some(content.quota),
-        stages: Some(content.stages),
-        degraded: Some(content.degraded),
+        throttle: Some(content.terms.throttle),
+        throttle_mode: Some(content.terms.throttle_mode),
+        quotas: Some(content.terms.quotas),
+        counting: Some(content.terms.counting),
+        stages: Some(content.terms.stages),
+        degraded: Some(content.terms.degraded),
     }
 }
 
@@ -239,14 +241,16 @@ pub(crate) fn plan_content(quota: Option<Quota>, stages: &[(ApiId, &str)]) -> Cr
         api_id: *api_id,
         stage: (*stage).to_owned(),
         throttle: BTreeMap::new(),
+        costs: BTreeMap::new(),
     };
     CreateUsagePlan {
         name: "gold".to_owned(),
         description: Some("everything".to_owned()),
-        throttle: None,
-        quota,
-        stages: stages.iter().map(stage).collect(),
-        degraded: DegradedMode::Refuse,
+        terms: PlanTerms {
+            quotas: quota.into_iter().collect(),
+            stages: stages.iter().map(stage).collect(),
+            ..PlanTerms::default()
+        },
     }
 }
 
@@ -260,6 +264,7 @@ pub(crate) fn key_content(plans: &[UsagePlanId]) -> CreateApiKey {
         subscription: None,
         plan: None,
         expires_at: None,
+        anchored_at: None,
         shown_once: false,
     }
 }

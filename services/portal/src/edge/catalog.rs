@@ -90,8 +90,8 @@ fn view(
             name: plan.name,
             description: plan.description,
             price: plan.price,
-            throttle: limits.and_then(|limits| limits.throttle),
-            quota: limits.and_then(|limits| limits.quota),
+            throttle: limits.and_then(|limits| limits.terms.throttle),
+            quota: limits.and_then(|limits| limits.terms.quotas.first().copied()),
         }
     });
     let apis = product.apis.iter().filter_map(|id| apis.get(id)).map(|api| ApiView {

@@ -14,8 +14,8 @@ use contracts::billing::{
     ListProducts, ListSubscriptions, Plan, Product, Subscription, SubscriptionStatus,
 };
 use contracts::metering::{
-    ApiKey, DegradedMode, GetApiKey, GetQuotaStatus, GetUsagePlan, Period, PlanStage, QueryUsage, Quota,
-    QuotaStatus, RevealApiKey, RotateApiKey, SavedApiKey, Throttle, Usage, UsageDimension, UsagePlan,
+    ApiKey, GetApiKey, GetQuotaStatus, GetUsagePlan, Period, PeriodBegin, PlanStage, PlanTerms, QueryUsage,
+    Quota, QuotaStatus, RevealApiKey, RotateApiKey, SavedApiKey, Throttle, Usage, UsageDimension, UsagePlan,
     UsageRow,
 };
 use contracts::stream::Liveness;
@@ -173,15 +173,22 @@ async fn cancel_subscription(
 
 async fn get_usage_plan(peers: Arc<Peers>, ctx: Ctx, call: GetUsagePlan) -> Result<UsagePlan> {
     let api_id = peers.api.lock().unwrap();
-    let stage = PlanStage { api_id, stage: "v1".into(), throttle: [].into() };
+    let stage = PlanStage { api_id, stage: "v1".into(), throttle: [].into(), costs: [].into() };
     Ok(UsagePlan {
         id: call.id,
         name: "limits".into(),
         description: None,
-        throttle: Some(Throttle { rate_limit: 5.0, burst_limit: 10 }),
-        quota: Some(Quota { limit: 1000, period: Period::Month, offset: 0 }),
-        stages: vec![stage],
-        degraded: DegradedMode::Refuse,
+        terms: PlanTerms {
+            throttle: Some(Throttle { rate_limit: 5.0, burst_limit: 10 }),
+            quotas: vec![Quota {
+                limit: 1000,
+                period: Period::Month,
+                offset: 0,
+                begins: PeriodBegin::default(),
+            }],
+            stages: vec![stage],
+            ..PlanTerms::default()
+        },
         created_at: ctx.now,
     })
 }
@@ -198,6 +205,7 @@ fn api_key(ctx: &Ctx, id: KeyId) -> ApiKey {
         subscription: None,
         plan: None,
         previous_until: None,
+        anchored_at: ctx.now,
         created_at: ctx.now,
     }
 }
@@ -237,6 +245,8 @@ async fn query_usage(_: Arc<Peers>, ctx: Ctx, call: QueryUsage) -> Result<Usage>
 async fn quota_status(_: Arc<Peers>, ctx: Ctx, _: GetQuotaStatus) -> Result<Vec<QuotaStatus>> {
     Ok(vec![QuotaStatus {
         usage_plan: UsagePlanId::new(ctx.now),
+        period: Period::Month,
+        extension: 0,
         limit: 1000,
         settled: 6,
         leased: 0,

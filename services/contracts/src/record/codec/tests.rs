@@ -14,7 +14,7 @@ struct Parts {
     status: u16,
     reason: Reason,
     flags: Flags,
-    numbers: [u64; 6],
+    numbers: [u64; 7],
 }
 
 fn an_id() -> impl Strategy<Value = Uuid> {
@@ -38,7 +38,8 @@ fn text(max: usize) -> impl Strategy<Value = String> {
 fn parts() -> impl Strategy<Value = Parts> {
     let ids = proptest::collection::vec(proptest::option::of(an_id()), 8);
     let texts = (text(MAX_METHOD), text(MAX_STAGE), text(MAX_ROUTE), text(MAX_PATH));
-    let rest = (any::<i64>(), any::<u16>(), 0..Reason::ALL.len(), 0_u16..8, any::<[u64; 6]>());
+    let rest =
+        (any::<i64>(), any::<u16>(), 0..Reason::ALL.len(), prop::sample::select(FLAGS), any::<[u64; 7]>());
     (ids, "[a-z0-9]{10}", texts, proptest::option::of(an_address()), rest).prop_map(
         |(ids, api, texts, ip, rest)| Parts {
             ids,
@@ -54,8 +55,12 @@ fn parts() -> impl Strategy<Value = Parts> {
     )
 }
 
+/// Sets of flags, with and without the throttle that refused.
+const FLAGS: &[u16] = &[0, 1, 7, 0x7F, 0x100, 0x57F];
+
 fn record(parts: &Parts) -> UsageRecord<'_> {
-    let [latency_us, upstream_us, bytes_in, bytes_out, quota_units, billable_units] = parts.numbers;
+    let [latency_us, upstream_us, bytes_in, bytes_out, quota_units, billable_units, spend_micros] =
+        parts.numbers;
     UsageRecord {
         request_id: RequestId::from_uuid(parts.ids[0].unwrap_or(Uuid::max())),
         tenant: TenantId::from_uuid(parts.ids[1].unwrap_or(Uuid::max())),
@@ -79,6 +84,7 @@ fn record(parts: &Parts) -> UsageRecord<'_> {
             flags: parts.flags,
             quota_units,
             billable_units,
+            spend_micros,
             lease: parts.ids[7].map(LeaseId::from_uuid),
             latency_us,
             upstream_us,
@@ -176,7 +182,7 @@ fn a_text_over_its_limit_is_refused_and_a_small_buffer_named() {
         status: 0,
         reason: Reason::Ok,
         flags: Flags::default(),
-        numbers: [0; 6],
+        numbers: [0; 7],
     };
     let mut buffer = [0; MAX_RECORD];
     assert_eq!(encode(&record(&parts), &mut buffer), Err(CodecError::Field { field: "stage" }));
@@ -195,7 +201,7 @@ fn a_batch_refuses_a_record_of_another_day() {
         status: 200,
         reason: Reason::Ok,
         flags: Flags::default(),
-        numbers: [1; 6],
+        numbers: [1; 7],
     };
     let bytes = encoded(&UsageRecord { started_at: super::super::DAY_MICROS, ..record(&parts) });
     let mut body = frame(&bytes).to_vec();

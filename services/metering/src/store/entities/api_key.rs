@@ -20,6 +20,7 @@ pub struct Model {
     pub expires_at: Option<i64>,
     pub subscription_id: Option<String>,
     pub plan_id: Option<String>,
+    pub anchored_at: i64,
     pub created_at: i64,
 }
 

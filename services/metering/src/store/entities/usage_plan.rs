@@ -10,12 +10,7 @@ pub struct Model {
     pub tenant_id: String,
     pub name: String,
     pub description: Option<String>,
-    pub throttle_rate: Option<f64>,
-    pub throttle_burst: Option<i64>,
-    pub quota_limit: Option<i64>,
-    pub quota_period: Option<String>,
-    pub quota_offset: Option<i64>,
-    pub degraded: String,
+    pub terms: String,
     pub created_at: i64,
 }
 

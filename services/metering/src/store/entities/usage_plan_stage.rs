@@ -13,6 +13,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub stage: String,
     pub throttles: String,
+    pub costs: String,
     pub place: i32,
 }
 

@@ -42,7 +42,7 @@ impl Trials {
 
 async fn address(state: &State, ctx: &Ctx, usage_plan: UsagePlanId) -> Result<String> {
     let usage_plan = state.client.call(ctx, GetUsagePlan { id: usage_plan }).await?;
-    let opened = usage_plan.stages.first().ok_or_else(|| Error::not_found("stage"))?;
+    let opened = usage_plan.terms.stages.first().ok_or_else(|| Error::not_found("stage"))?;
     let api = state.client.call(ctx, GetApi { id: opened.api_id }).await?;
     let stage = api.summary.stages.iter().find(|stage| stage.name == opened.stage);
     let stage = stage.ok_or_else(|| Error::not_found("stage"))?;

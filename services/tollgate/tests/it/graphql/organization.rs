@@ -117,6 +117,7 @@ impl<'a> Organization<'a> {
                 flags: Flags::default(),
                 quota_units: 1,
                 billable_units: 1,
+                spend_micros: 0,
                 lease: None,
                 latency_us: 1_500,
                 upstream_us: 700,
