@@ -57,7 +57,7 @@ pub struct WatermarkReported {
     pub ended: bool,
 }
 
-/// Asks for quota units.
+/// Asks for units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseGrant {
     /// The gateway.
@@ -94,17 +94,15 @@ pub enum Budget {
 pub struct LeaseWant {
     /// The lease's future id, chosen by the gateway: asking again with the same id answers the same lease.
     pub lease: LeaseId,
-    /// The key.
-    pub key: KeyId,
-    /// The usage plan whose quota is meant.
-    pub plan: UsagePlanId,
+    /// What the units are taken from.
+    pub budget: Budget,
     /// The lease is for the period that contains this time.
     pub at: i64,
     /// Fewer units than this are of no use.
     pub need: u64,
     /// Units the gateway expects to use soon.
     pub hint: u64,
-    /// Leases of the same key and plan that this run uses: they are not called back for this wish's sake.
+    /// Leases of the same budget that this run uses: they are not called back for this wish's sake.
     pub holds: Vec<LeaseId>,
 }
 
@@ -128,7 +126,7 @@ pub struct LeaseAnswer {
     pub outcome: LeaseOutcome,
 }
 
-/// What became of a wish for quota units.
+/// What became of a wish for units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LeaseOutcome {
@@ -145,7 +143,7 @@ pub enum LeaseOutcome {
         /// Units left ungranted afterwards, for the `RateLimit` header.
         left: u64,
     },
-    /// The period's quota is used up and no lease is open that could bring units back.
+    /// The period's units are used up and no lease is open that could bring units back.
     /// Holds until the period ends or metering publishes a change of the plan or the key.
     Exhausted {
         /// End of the period.

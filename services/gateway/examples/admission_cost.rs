@@ -9,7 +9,7 @@ use common::Clock;
 use common::clock::monotonic;
 use common::id::{ApiId, GatewayId, IncarnationId, KeyId, RequestId, TenantId, UsagePlanId};
 use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
-use contracts::metering::{DegradedMode, Throttle};
+use contracts::metering::{DegradedMode, Period, Throttle};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
     Accounts, Decision, Desk, Due, Ended, Ledger, Message, Opening, Rate, Sharing, Terms, Unrecorded,
@@ -72,7 +72,7 @@ fn main() {
                 plan,
                 rate,
                 buckets: &[],
-                quota: true,
+                quota: Some(Period::Day),
                 units: 1,
                 degraded: DegradedMode::Refuse,
             };

@@ -3,11 +3,13 @@
 //! Shared by all workers; every field is an atomic, so a call never waits for another. Only the desk puts leases in and out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use ahash::RandomState;
 use arc_swap::ArcSwapOption;
 use common::id::{KeyId, UsagePlanId};
+use contracts::lease::Budget;
+use contracts::metering::Period;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -33,6 +35,8 @@ pub struct Account {
     pub(super) spare: ArcSwapOption<Lease>,
     /// The desk has been told and has not answered yet.
     pub(super) wanted: AtomicBool,
+    /// The quota's period, as its place among the periods.
+    period: AtomicU8,
     /// Most units a call needs.
     pub(super) need: AtomicU64,
     /// Units to ask for next time.
@@ -74,11 +78,30 @@ impl Account {
             current: ArcSwapOption::empty(),
             spare: ArcSwapOption::empty(),
             wanted: AtomicBool::new(false),
+            period: AtomicU8::new(0),
             need: AtomicU64::new(1),
             hint: AtomicU64::new(0),
             verdict: Verdict::default(),
             changed: Notify::new(),
         }
+    }
+
+    /// Says which of the key's quotas this is.
+    #[inline]
+    pub(super) fn set_period(&self, period: Period) {
+        if self.period.load(Ordering::Relaxed) != period as u8 {
+            self.period.store(period as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// What its leases are taken from.
+    pub(super) fn budget(&self) -> Budget {
+        let period = match self.period.load(Ordering::Relaxed) {
+            0 => Period::Day,
+            1 => Period::Week,
+            _ => Period::Month,
+        };
+        Budget::Quota { key: self.key, plan: self.plan, period }
     }
 
     /// Takes units for a call at `now`, and has the desk told when more will be needed.

@@ -107,9 +107,8 @@ impl Call {
             quota: None,
             degraded: false,
         };
-        if !terms.quota {
-            return Decision::Admitted(admitted);
-        }
+        let Some(period) = terms.quota else { return Decision::Admitted(admitted) };
+        account.set_period(period);
         match account.take(terms.units, now, &inner.desk) {
             Taken::Units(lease) => {
                 if !lease.covers(self.started_at) && !self.restamp(now) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use common::id::{ApiId, DeploymentId, KeyId, RequestId, TenantId, UsagePlanId};
-use contracts::metering::DegradedMode;
+use contracts::metering::{DegradedMode, Period};
 use contracts::record::Reason;
 
 use super::account::Account;
@@ -46,8 +46,8 @@ pub struct Terms<'a> {
     pub rate: Option<Rate>,
     /// Further throttles that hold for this call; the gateway keeps their buckets.
     pub buckets: &'a [(&'a Bucket, Rate)],
-    /// Whether the plan has a quota.
-    pub quota: bool,
+    /// The period of the plan's quota, if it has one.
+    pub quota: Option<Period>,
     /// Units the call takes.
     pub units: u64,
     /// What happens when it cannot be admitted by the rules.

@@ -70,7 +70,7 @@ pub(crate) async fn admit(
         plan: plan.id,
         rate: plan.rate,
         buckets,
-        quota: !plan.terms.quotas.is_empty(),
+        quota: plan.terms.quotas.first().map(|quota| quota.period),
         units: UNITS,
         degraded: plan.terms.degraded,
     };

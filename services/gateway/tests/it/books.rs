@@ -6,7 +6,7 @@ use chrono::DateTime;
 use common::Clock;
 use common::id::{ApiId, GatewayId, IncarnationId, KeyId, LeaseId, RequestId, TenantId, UsagePlanId};
 use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
-use contracts::metering::DegradedMode;
+use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
     Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Refusal, Terms, Unrecorded,
@@ -96,7 +96,7 @@ fn terms() -> Terms<'static> {
         plan: plan(),
         rate: None,
         buckets: &[],
-        quota: true,
+        quota: Some(Period::Day),
         units: 1,
         degraded: DegradedMode::Refuse,
     }

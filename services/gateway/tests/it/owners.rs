@@ -9,8 +9,9 @@ use std::time::Duration;
 use common::id::{ApiId, KeyId, LeaseId, TenantId, UsagePlanId};
 use contracts::apis::{FollowStages, StageEntry};
 use contracts::lease::{
-    AppendBatch, Appended, GatewayRegister, GatewayRegistered, GatewayStop, GatewayStopped, LeaseAnswer,
-    LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, ReportWatermark, WatermarkReported,
+    AppendBatch, Appended, Budget, GatewayRegister, GatewayRegistered, GatewayStop, GatewayStopped,
+    LeaseAnswer, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, ReportWatermark,
+    WatermarkReported,
 };
 use contracts::metering::{AccessEntry, FollowAccess, KeyEntry, PlanStage, PlanTerms, UsagePlanEntry};
 use contracts::record::{Batch, Reason};
@@ -30,7 +31,7 @@ pub(crate) struct Owners {
 #[derive(Default)]
 struct Metering {
     stream: Stream<AccessEntry>,
-    granted: Mutex<BTreeMap<(KeyId, UsagePlanId), BTreeMap<LeaseId, u64>>>,
+    granted: Mutex<BTreeMap<Budget, BTreeMap<LeaseId, u64>>>,
     records: Mutex<Vec<Record>>,
     /// How many records had arrived when a gateway said that nothing is left to wait for.
     stops: Mutex<Vec<usize>>,
@@ -247,15 +248,20 @@ async fn grant(metering: Arc<Metering>, _: Ctx, call: LeaseGrant) -> common::Res
     }
     let mut granted = metering.granted.lock();
     let answers = call.wants.iter().map(|want| {
-        let state = metering.stream.get(&format!("usage_plan/{}", want.plan));
+        let Budget::Quota { plan, period, .. } = want.budget else {
+            return LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unknown };
+        };
+        let state = metering.stream.get(&format!("usage_plan/{plan}"));
         let quota = match state {
-            Some(AccessEntry::UsagePlan(plan)) => plan.terms.quotas.first().copied(),
+            Some(AccessEntry::UsagePlan(plan)) => {
+                plan.terms.quotas.iter().find(|quota| quota.period == period).copied()
+            }
             _ => None,
         };
         let Some(limit) = quota.map(|quota| quota.limit) else {
             return LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unlimited };
         };
-        let open = granted.entry((want.key, want.plan)).or_default();
+        let open = granted.entry(want.budget).or_default();
         let left = limit - open.values().sum::<u64>();
         let units = *open.entry(want.lease).or_insert(want.hint.min(left));
         let until = want.at + 3_600_000_000;

@@ -14,7 +14,7 @@ use chrono::DateTime;
 use common::Clock;
 use common::id::{ApiId, GatewayId, IncarnationId, KeyId, LeaseId, RequestId, TenantId, UsagePlanId};
 use contracts::lease::{AppendBatch, Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome, LeaseSettled};
-use contracts::metering::DegradedMode;
+use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Batch, Flags, Reason, Subject};
 use gateway::admission::{
     Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Terms, Unrecorded,
@@ -103,7 +103,7 @@ fn child() {
             plan,
             rate: None,
             buckets: &[],
-            quota: true,
+            quota: Some(Period::Day),
             units: UNITS,
             degraded: DegradedMode::Refuse,
         };

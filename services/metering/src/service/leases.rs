@@ -7,7 +7,7 @@ use common::Result;
 use common::id::{IncarnationId, LeaseId};
 use contracts::Ctx;
 use contracts::lease::{
-    LeaseAnswer, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, LeaseStatement,
+    Budget, LeaseAnswer, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, LeaseStatement,
 };
 use contracts::metering::{GetQuotaStatus, QuotaStatus};
 use database::SystemTx;
@@ -29,7 +29,11 @@ pub(crate) async fn grant(service: Arc<Service>, ctx: Ctx, request: LeaseGrant) 
     let mut answers = Vec::with_capacity(wants.len());
     let mut quoted = Vec::with_capacity(wants.len());
     for want in wants {
-        let Some(allowance) = quotas::allowance(&tx, want.key, want.plan).await? else {
+        let Budget::Quota { key, plan, .. } = want.budget else {
+            answers.push(LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unknown });
+            continue;
+        };
+        let Some(allowance) = quotas::allowance(&tx, key, plan).await? else {
             answers.push(LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unknown });
             continue;
         };
@@ -39,7 +43,7 @@ pub(crate) async fn grant(service: Arc<Service>, ctx: Ctx, request: LeaseGrant) 
         };
         let span = containing(quota.period, want.at);
         let limit = limit_in_force(&quota, allowance.key_created_at, span);
-        quoted.push((QuotaKey { key: want.key, plan: want.plan, span }, allowance.tenant, limit, want));
+        quoted.push((QuotaKey { key, plan, span }, allowance.tenant, limit, want));
     }
     // Everyone locks rows in this order, so that nobody waits in a circle.
     quoted.sort_by_key(|(at, ..)| *at);

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use common::id::{GatewayId, IncarnationId, LeaseId};
 use contracts::lease::{
-    GatewayForget, GatewayRegister, GatewayStop, LeaseGrant, LeaseSettle, LeaseWant, ReportWatermark,
+    Budget, GatewayForget, GatewayRegister, GatewayStop, LeaseGrant, LeaseSettle, LeaseWant, ReportWatermark,
 };
 use contracts::metering::{
     GatewayState, ListGateways, Period, PeriodBegin, QueryUsage, Quota, RegisteredGateway, Usage, UsageStep,
@@ -180,8 +180,7 @@ async fn the_list_says_how_each_gateway_stands(world: World) {
     let key = owner.key(&[plan]).await.api_key.id;
     let want = LeaseWant {
         lease: LeaseId::new(start),
-        key,
-        plan,
+        budget: Budget::Quota { key, plan, period: Period::Month },
         at: micros(start),
         need: 1,
         hint: 10,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use common::id::{GatewayId, IncarnationId, KeyId, LeaseId, UsagePlanId};
 use contracts::lease::{
-    GatewayForget, GatewayRegister, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseStatement,
-    LeaseWant, PreviousRun,
+    Budget, GatewayForget, GatewayRegister, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle,
+    LeaseStatement, LeaseWant, PreviousRun,
 };
 use contracts::metering::{GetQuotaStatus, Period, PeriodBegin, Quota, QuotaStatus, RevokeApiKey};
 
@@ -50,7 +50,11 @@ impl Scene {
     fn want(&self, need: u64, hint: u64) -> LeaseWant {
         let now = self.world.clock.now();
         let (lease, at) = (LeaseId::new(now), micros(now));
-        LeaseWant { lease, key: self.key, plan: self.plan, at, need, hint, holds: vec![] }
+        LeaseWant { lease, budget: self.budget(), at, need, hint, holds: vec![] }
+    }
+
+    fn budget(&self) -> Budget {
+        Budget::Quota { key: self.key, plan: self.plan, period: Period::Day }
     }
 
     async fn ask(&self, want: &LeaseWant) -> LeaseOutcome {
@@ -226,13 +230,17 @@ async fn a_run_that_said_its_last_word_gets_no_more_leases(world: World) {
 
 async fn revoked_and_unknown_keys_get_no_lease(world: World) {
     let scene = Scene::new(world, 10, 0).await;
-    let unknown = LeaseWant { key: unknown_key(&scene.world), ..scene.want(1, 1) };
+    let unknown = LeaseWant {
+        budget: Budget::Quota { key: unknown_key(&scene.world), plan: scene.plan, period: Period::Day },
+        ..scene.want(1, 1)
+    };
     assert_eq!(scene.ask(&unknown).await, LeaseOutcome::Unknown);
     scene.world.owner().call(RevokeApiKey { id: scene.key }).await.unwrap();
     assert_eq!(scene.ask(&scene.want(1, 1)).await, LeaseOutcome::Unknown);
     let free = scene.world.owner().plan(None, &[]).await.id;
     let key = scene.world.owner().key(&[free]).await.api_key.id;
-    let unlimited = LeaseWant { key, plan: free, ..scene.want(1, 1) };
+    let unlimited =
+        LeaseWant { budget: Budget::Quota { key, plan: free, period: Period::Day }, ..scene.want(1, 1) };
     assert_eq!(scene.ask(&unlimited).await, LeaseOutcome::Unlimited);
 }
 

@@ -66,8 +66,7 @@ impl Desk {
             let leases = [account.current.load_full(), account.spare.load_full()];
             due.push(LeaseWant {
                 lease: want.lease,
-                key: account.key,
-                plan: account.plan,
+                budget: account.budget(),
                 at: now.wall,
                 need: account.need.load(Ordering::Relaxed),
                 hint: account.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1),

@@ -1,5 +1,6 @@
 use common::id::{GatewayId, KeyId, UsagePlanId};
-use contracts::lease::PreviousRun;
+use contracts::lease::{Budget, PreviousRun};
+use contracts::metering::Period;
 use uuid::Uuid;
 
 use super::*;
@@ -17,8 +18,11 @@ fn lease(number: u128) -> LeaseId {
 fn want(number: u128, need: u64, hint: u64) -> LeaseWant {
     LeaseWant {
         lease: lease(number),
-        key: KeyId::from_uuid(Uuid::max()),
-        plan: UsagePlanId::from_uuid(Uuid::max()),
+        budget: Budget::Quota {
+            key: KeyId::from_uuid(Uuid::max()),
+            plan: UsagePlanId::from_uuid(Uuid::max()),
+            period: Period::Day,
+        },
         at: 0,
         need,
         hint,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use common::id::{GatewayId, IncarnationId, KeyId, LeaseId, RequestId, UsagePlanId};
 use contracts::lease::{
-    AppendBatch, Appended, GatewayRegister, LeaseAnswer, LeaseAnswers, LeaseGrant, LeaseSettle, LeaseSettled,
-    ReportWatermark, WatermarkReported,
+    AppendBatch, Appended, Budget, GatewayRegister, LeaseAnswer, LeaseAnswers, LeaseGrant, LeaseSettle,
+    LeaseSettled, ReportWatermark, WatermarkReported,
 };
 use contracts::metering::Period;
 use contracts::record::Batch;
@@ -98,7 +98,8 @@ impl Authority {
         let mut answers = Vec::new();
         for want in request.wants.iter().filter(|_| !ended) {
             let span = containing(Period::Day, want.at);
-            let key = self.place.get(&want.lease).copied().unwrap_or((want.key, want.plan, span.start));
+            let Budget::Quota { key, plan, .. } = want.budget else { continue };
+            let key = self.place.get(&want.lease).copied().unwrap_or((key, plan, span.start));
             let period = self.periods.entry(key).or_insert_with(|| QuotaPeriod::new(span, self.limit));
             let outcome = period.grant(request.incarnation, want);
             if period.leases.iter().any(|lease| lease.id == want.lease) {

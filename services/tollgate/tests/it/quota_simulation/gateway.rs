@@ -7,7 +7,7 @@ use chrono::DateTime;
 use common::Clock;
 use common::id::{ApiId, GatewayId, IncarnationId, KeyId, RequestId, TenantId, UsagePlanId};
 use contracts::lease::{AppendBatch, ReportWatermark};
-use contracts::metering::DegradedMode;
+use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
     Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Terms, Unrecorded,
@@ -80,7 +80,15 @@ pub(super) fn config() -> RunConfig {
 }
 
 fn terms(key: KeyId, plan: UsagePlanId, units: u64) -> Terms<'static> {
-    Terms { key, plan, rate: None, buckets: &[], quota: true, units, degraded: DegradedMode::Refuse }
+    Terms {
+        key,
+        plan,
+        rate: None,
+        buckets: &[],
+        quota: Some(Period::Day),
+        units,
+        degraded: DegradedMode::Refuse,
+    }
 }
 
 impl Gateway {
