@@ -10,6 +10,16 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend};
 use crate::error::store;
 use crate::transaction::{SystemTx, TenantTx};
 
+/// PostgreSQL ends sessions of a machine that has vanished without a word, and with them their locks: after about 25 s of no
+/// answer to the kernel's probes, or, where something in between answers those, once a transaction has stood still for
+/// longer than any of ours does. Without this, locks on streams of records would be held for hours.
+const POSTGRES_SESSION: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("idle_in_transaction_session_timeout", "5min"),
+];
+
 /// A role's database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -29,6 +39,7 @@ impl Database {
             .acquire_timeout(Duration::from_secs(10))
             .sqlx_logging(false)
             .set_schema_search_path(schema)
+            .map_sqlx_postgres_opts(|options| options.options(POSTGRES_SESSION))
             .map_sqlx_sqlite_opts(|options| {
                 options
                     .journal_mode(SqliteJournalMode::Wal)

@@ -75,6 +75,24 @@ async fn thirty_two_transactions_that_lock_read_then_write_all_succeed_on_postgr
 }
 
 /// Publishers begin, publish and end in no order, and some give up; a follower reads all the while.
+#[tokio::test]
+async fn locks_of_a_client_that_vanished_are_not_held_for_hours_on_postgres() {
+    let server = TestPostgres::new().unwrap();
+    let database = postgres(&server).await;
+    let expected = [
+        ("search_path", SCHEMA),
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+        ("idle_in_transaction_session_timeout", "5min"),
+    ];
+    for (setting, value) in expected {
+        let show = Statement::from_string(database.backend(), format!("SHOW {setting}"));
+        let row = database.connection().query_one_raw(show).await.unwrap().unwrap();
+        assert_eq!(row.try_get::<String>("", setting).unwrap().replace('"', ""), value, "{setting}");
+    }
+}
+
 async fn followers_miss_nothing(database: Database) {
     const PUBLISHERS: usize = 60;
     let feed = Feed::new(database.clone());
