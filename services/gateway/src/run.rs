@@ -157,7 +157,8 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         sharing.clone(),
     )?;
     let gateway = books.run.gateway();
-    let shares = fleet.map(|fleet| fleet.join(gateway, deps.clock.clone()));
+    let watched = || status.watch("the exchange of throttle shares");
+    let shares = fleet.map(|fleet| fleet.join(gateway, deps.clock.clone(), watched()));
     let follower = Follower {
         client: deps.client,
         clock: deps.clock.clone(),

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::exchange::Exchange;
 pub(crate) use self::standing::Standing;
 use crate::admission::{Due, Sharing};
+use crate::status::Watched;
 
 /// The Redis of an installation, which all its gateways use.
 #[derive(Debug, Clone)]
@@ -71,10 +72,14 @@ impl Fleet {
         Arc::clone(&self.standing)
     }
 
-    /// Begins to exchange.
-    pub(crate) fn join(self, gateway: GatewayId, clock: Clock) -> Shares {
+    /// Begins to exchange; `watched` says that it does.
+    pub(crate) fn join(self, gateway: GatewayId, clock: Clock, watched: Watched) -> Shares {
         let stop = CancellationToken::new();
-        let exchanging = tokio::spawn(Exchange::new(self, gateway, clock, stop.clone()).run());
+        let exchange = Exchange::new(self, gateway, clock, stop.clone());
+        let exchanging = tokio::spawn(async move {
+            let _watched = watched;
+            exchange.run().await;
+        });
         Shares { stop, exchanging }
     }
 }
