@@ -92,6 +92,13 @@ def quoted(value):
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def engine_errors(connection):
+    """What went wrong since the engine began, by name: code, how often, and the last message."""
+    result = connection.query("SELECT name, code, value, last_error_message FROM system.errors", "JSONCompactEachRow")
+    rows = (json.loads(line) for line in (result.bytes() or b"").splitlines())
+    return {name: (int(code), int(count), message) for name, code, count, message in rows}
+
+
 class Engine:
     """The data directory, open in this process. One connection stays open to keep it so."""
 
@@ -130,6 +137,7 @@ class Engine:
 
     @staticmethod
     def _insert(connection, statement, data_format, data):
+        before = engine_errors(connection)
         inserter = connection.send_insert(statement, data_format)
         try:
             if data:
@@ -137,6 +145,11 @@ class Engine:
             result = inserter.finish()
         finally:
             inserter.cancel()
+        # The library does not tell when the engine could not store the rows, on a full disk for example. An error of another
+        # query that ended meanwhile is taken for this one's: a client repeats what failed.
+        for name, (code, count, message) in engine_errors(connection).items():
+            if count > before.get(name, (code, 0, ""))[1] and HTTP_STATUS.get(code, 500) == 500:
+                raise RuntimeError(f"Code: {code}. DB::Exception: {message}. ({name})")
         return b"", {"written_rows": str(result.rows_written), "written_bytes": str(result.bytes_written)}
 
     @staticmethod
