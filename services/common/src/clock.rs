@@ -1,7 +1,8 @@
 //! Time as a value. The only place that reads the system's clocks.
 //!
 //! A manual clock serves tests and `tollgate up --clock manual`: everything that depends on the date (quota periods,
-//! throttles, expiry, records) moves with it. Timers that guard sockets stay real.
+//! throttles, expiry, records) moves with it. A shifted clock goes wrong as a machine's may: it runs, and steps by an offset.
+//! Timers that guard sockets stay real.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,6 +18,8 @@ pub enum Clock {
     System,
     /// Stands still until it is set; microseconds since the epoch.
     Manual(Arc<AtomicI64>),
+    /// The machine's clock and so many microseconds.
+    Shifted(Arc<AtomicI64>),
 }
 
 impl Clock {
@@ -35,6 +38,7 @@ impl Clock {
     pub fn micros(&self) -> i64 {
         match self {
             Self::Manual(micros) => micros.load(Ordering::Relaxed),
+            Self::Shifted(offset) => Self::System.micros().saturating_add(offset.load(Ordering::Relaxed)),
             Self::System => match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
                 Ok(since_epoch) => i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
                 Err(_) => 0,
@@ -42,10 +46,10 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock; answers false on the system's clock, which cannot be moved.
+    /// Moves a manual clock; answers false on one that runs.
     pub fn set(&self, now: DateTime<Utc>) -> bool {
         match self {
-            Self::System => false,
+            Self::System | Self::Shifted(_) => false,
             Self::Manual(micros) => {
                 micros.store(now.timestamp_micros(), Ordering::Relaxed);
                 true

@@ -65,6 +65,9 @@ struct ServeOptions {
     role: Role,
     #[command(flatten)]
     config: ConfigOptions,
+    /// For tests: the clock is wrong by the microseconds in this file, which is read ten times a second. Absent file: 0.
+    #[arg(long, value_name = "FILE")]
+    clock_offset: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -117,7 +120,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Command::parse().action {
         Action::Up(options) => up::run(&options),
-        Action::Serve(options) => serve::run(options.role, options.config.config.as_deref()),
+        Action::Serve(options) => serve::run(&options),
         Action::Migrate(options) => migrate::run(options.config.as_deref()),
         Action::Demo(options) => serve::demo(&options),
         Action::Gateway(action) => operate::gateways::run(&action),

@@ -2,6 +2,9 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use common::Clock;
@@ -15,11 +18,15 @@ use crate::config::{Config, LogFormat, Purpose};
 use crate::demo::Demo;
 use crate::internal::{self, Inner};
 use crate::roles::{self, Shared};
-use crate::{DemoOptions, Output};
+use crate::{DemoOptions, Output, ServeOptions};
 
-/// Runs `role` until told to stop.
-pub(crate) fn run(role: Role, file: Option<&Path>) -> Result<()> {
-    let config = Config::read(file, Purpose::Serve(role))?;
+/// How often a clock that is wrong on purpose looks by how much.
+const OFFSET_READ_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs a role until told to stop.
+pub(crate) fn run(options: &ServeOptions) -> Result<()> {
+    let role = options.role;
+    let config = Config::read(options.config.config.as_deref(), Purpose::Serve(role))?;
     let internal = bind(internal_address(&config, role), "its inner address")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -29,13 +36,31 @@ pub(crate) fn run(role: Role, file: Option<&Path>) -> Result<()> {
         };
         let otlp = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some();
         let _telemetry = telemetry::init(format, &config.common.log.filter, otlp);
-        serve(role, &config, internal).await
+        let clock = options.clock_offset.as_deref().map_or(Clock::System, wrong_clock);
+        serve(role, &config, internal, clock).await
     })
 }
 
-async fn serve(role: Role, config: &Config, internal: TcpListener) -> Result<()> {
+/// The machine's clock, wrong by what `file` says.
+fn wrong_clock(file: &Path) -> Clock {
+    let (file, offset) = (file.to_owned(), Arc::new(AtomicI64::new(read_offset(file))));
+    let clock = Clock::Shifted(Arc::clone(&offset));
+    tokio::spawn(async move {
+        loop {
+            offset.store(read_offset(&file), Ordering::Relaxed);
+            tokio::time::sleep(OFFSET_READ_EVERY).await;
+        }
+    });
+    clock
+}
+
+fn read_offset(file: &Path) -> i64 {
+    std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+async fn serve(role: Role, config: &Config, internal: TcpListener, clock: Clock) -> Result<()> {
     let shared = Shared {
-        clock: Clock::System,
+        clock,
         vault: config.vault()?,
         mailer: config.mailer()?,
         client: client(config, role)?,

@@ -78,7 +78,7 @@ paths: { /quick: { get: { responses: { '200': { description: Always. } } } } }
 "#;
 
 /// A backend that answers at once, on connections that stay: the calls measure Tollgate alone.
-fn quick_backend() -> Upstream {
+pub(crate) fn quick_backend() -> Upstream {
     Upstream::start(|mut wire| {
         loop {
             wire.read_head()?;
@@ -97,7 +97,6 @@ struct Bench {
     urls: Vec<String>,
     key_id: String,
     key: String,
-    pids: HashMap<String, u64>,
     _backend: Upstream,
 }
 
@@ -122,44 +121,20 @@ impl Bench {
             .iter()
             .map(|gateway| format!("{gateway}/_api/{}/live/quick", api.as_str().unwrap()))
             .collect();
-        let mut pids = HashMap::new();
-        for gateway in installation.line["gateways"].as_array().unwrap() {
-            pids.insert(text(&gateway["name"]), gateway["pid"].as_u64().unwrap());
-        }
-        pids.insert("metering".into(), installation.line["pids"]["metering"].as_u64().unwrap());
-        pids.insert("clickhouse".into(), installation.line["clickhouse"]["pid"].as_u64().unwrap());
         Self {
             admin,
             urls,
             key_id: text(&key["apiKey"]["id"]),
             key: text(&key["value"]),
-            pids,
             installation,
             _backend: backend,
         }
     }
 
     /// Kills a process as a crash would and starts it again.
-    fn kill_and_restart(&mut self, name: &str) {
-        let killed =
-            std::process::Command::new("kill").args(["-9", &self.pids[name].to_string()]).status().unwrap();
-        assert!(killed.success(), "{name} was not there to be killed");
-        let mut pid = None;
-        let restarted = wait_until(Duration::from_secs(30), || {
-            pid = self.installation.restart(name).ok();
-            pid.is_some()
-        });
-        assert!(restarted, "{name} did not start again: {:?}", self.installation.restart(name));
-        self.pids.insert(name.to_owned(), pid.unwrap());
-    }
-
-    /// Rows of a query on the ClickHouse engine.
-    fn clickhouse(&self, query: &str) -> Vec<Value> {
-        let url = format!("{}/?database=tollgate", self.installation.text("/clickhouse/url"));
-        let mut answer = agent().post(url).send(format!("{query} FORMAT JSONEachRow")).unwrap();
-        let text = answer.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
-        assert_eq!(answer.status(), 200, "{text}");
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    fn kill_and_restart(&self, name: &str) {
+        self.installation.kill(name).unwrap();
+        self.installation.start(name).unwrap();
     }
 
     /// Calls and quota units per key, by the rollups. Calls that were refused or lost before their key was known have none.
@@ -183,7 +158,7 @@ impl Bench {
     /// The same by the single records.
     fn raw(&self) -> Totals {
         let query = "SELECT key_id, toString(count()) AS calls, toString(sum(quota_units)) AS units FROM usage_records GROUP BY key_id";
-        let rows = self.clickhouse(query);
+        let rows = self.installation.clickhouse(query);
         rows.iter()
             .map(|row| {
                 let number = |field: &str| row[field].as_str().unwrap().parse().unwrap();
@@ -202,7 +177,7 @@ impl Bench {
 
 #[test]
 fn a_quota_holds_while_gateways_are_killed() {
-    let mut bench = Bench::new(&json!({ "limit": QUOTA, "period": "MONTH" }));
+    let bench = Bench::new(&json!({ "limit": QUOTA, "period": "MONTH" }));
     let seen = Arc::<Seen>::default();
     let callers = callers(&bench.urls, &bench.key, &seen);
     for turn in 0..8 {
@@ -230,7 +205,7 @@ fn a_quota_holds_while_gateways_are_killed() {
 fn every_call_is_counted_exactly_once_through_fifty_kills() {
     let seed: u64 = rand::rng().random();
     let mut random = StdRng::seed_from_u64(seed);
-    let mut bench = Bench::new(&json!({ "limit": 100_000_000, "period": "MONTH" }));
+    let bench = Bench::new(&json!({ "limit": 100_000_000, "period": "MONTH" }));
     let seen = Arc::<Seen>::default();
     let callers = callers(&bench.urls, &bench.key, &seen);
     for _ in 0..KILLS {
@@ -248,7 +223,7 @@ fn every_call_is_counted_exactly_once_through_fifty_kills() {
     let raw = "SELECT request_id, toString(count()) AS times FROM usage_records GROUP BY request_id";
     let mut rows = Vec::new();
     let all_there = wait_until(SETTLED_WITHIN, || {
-        rows = bench.clickhouse(raw);
+        rows = bench.installation.clickhouse(raw);
         let known: HashSet<_> = rows.iter().filter_map(|row| row["request_id"].as_str()).collect();
         completed.keys().all(|id| known.contains(id.as_str())) && bench.rollup() == bench.raw()
     });

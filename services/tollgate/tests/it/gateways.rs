@@ -89,7 +89,7 @@ fn usage_waits_for_a_killed_gateway_and_not_for_one_that_stopped() {
     assert_eq!(operator.state(&killed), None);
     assert!(operator.catches_up(), "a forgotten gateway holds usage back: {:?}", operator.gateways());
 
-    operator.installation.restart("gateway-1").unwrap();
+    operator.installation.start("gateway-1").unwrap();
     operator.wait_for(&stopped, Some("running"));
     let shown = operator.installation.tollgate(&["gateway", "list"]).unwrap();
     assert!(shown.contains(&stopped) && shown.contains("watermark age"), "{shown}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use testkit::Process;
+use testkit::{Process, wait_until};
 use ureq::Agent;
 use ureq::http::Response;
 
@@ -56,9 +56,15 @@ impl Installation {
 
     /// Every role as its own process, with two gateways.
     pub(crate) fn split() -> Result<Self> {
+        Self::split_with(2, &[])
+    }
+
+    /// Every role as its own process, with so many gateways and `more` options.
+    pub(crate) fn split_with(gateways: usize, more: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let output =
-            split_command(&["up", "--gateways", "2", "--output", "json", "--binary", TOLLGATE], &directory)?;
+        let gateways = gateways.to_string();
+        let up = ["up", "--gateways", &gateways, "--output", "json", "--binary", TOLLGATE];
+        let output = split_command(&[&up, more].concat(), &directory)?;
         let line = serde_json::from_str(&output).context("the line of the split deployment is not JSON")?;
         Ok(Self { line, kind: Kind::Split, directory })
     }
@@ -104,10 +110,51 @@ impl Installation {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Starts a process of the split deployment again, by its name (`metering`, `clickhouse`, ...); answers its id.
-    pub(crate) fn restart(&self, name: &str) -> Result<u64> {
-        let pid = split_command(&["start", name], &self.directory)?;
-        pid.trim().parse().context("infra/dev/split start prints a process id")
+    /// Kills a process of the split deployment as a crash would, by its name (`metering`, `clickhouse`, ...).
+    pub(crate) fn kill(&self, name: &str) -> Result<()> {
+        let state = std::fs::read_to_string(self.directory.path().join("split/state.json"))?;
+        let state: Value = serde_json::from_str(&state)?;
+        let killed = Command::new("kill").args(["-9", &state[name]["pid"].to_string()]).status()?;
+        ensure!(killed.success(), "{name} was not there to be killed");
+        Ok(())
+    }
+
+    /// Starts a process of the split deployment that has ended, as often as it takes: what it left behind may have to go first.
+    pub(crate) fn start(&self, name: &str) -> Result<()> {
+        let mut started = self.try_start(name);
+        wait_until(Duration::from_secs(30), || {
+            if started.is_err() {
+                started = self.try_start(name);
+            }
+            started.is_ok()
+        });
+        started
+    }
+
+    fn try_start(&self, name: &str) -> Result<()> {
+        split_command(&["start", name], &self.directory).map(drop)
+    }
+
+    /// The directory of a process of the split deployment.
+    pub(crate) fn directory_of(&self, name: &str) -> PathBuf {
+        self.directory.path().join("split").join(name)
+    }
+
+    /// Rows of a query on the ClickHouse engine of the split deployment.
+    pub(crate) fn clickhouse(&self, query: &str) -> Vec<Value> {
+        let url = format!("{}/?database=tollgate", self.text("/clickhouse/url"));
+        let mut answer = agent().post(url).send(format!("{query} FORMAT JSONEachRow")).unwrap();
+        let text = answer.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+        assert_eq!(answer.status(), 200, "{text}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Rows of a query on PostgreSQL of the split deployment, as texts.
+    pub(crate) fn postgres(&self, query: &str) -> Vec<Vec<String>> {
+        let output = Command::new("psql").args(["-XAtc", query, self.text("/postgres/url")]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let rows = String::from_utf8(output.stdout).unwrap();
+        rows.lines().map(|row| row.split('|').map(str::to_owned).collect()).collect()
     }
 }
 

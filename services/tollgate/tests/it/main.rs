@@ -4,6 +4,7 @@
 
 mod architecture;
 mod documents;
+mod exactness;
 mod faults;
 mod gateways;
 mod graphql;
