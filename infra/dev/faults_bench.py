@@ -41,8 +41,15 @@ def wait_until(condition, seconds, pause=0.05):
 
 def fetch(url, body=None, headers=None, seconds=10):
     request = urllib.request.Request(url, data=body, headers=headers or {})
-    with urllib.request.urlopen(request, timeout=seconds) as answer:
-        return answer.read()
+    try:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        raise Refused(f"{error.code} from {url}: {error.read().decode(errors='replace').strip()}") from error
+
+
+class Refused(RuntimeError):
+    """An answer that says no."""
 
 
 class Backend(threading.Thread):
@@ -163,9 +170,7 @@ class Deployment:
         for name in self.roles:
             try:
                 fetch(f"{self.line['inside'][name]}/readyz", seconds=3)
-            except urllib.error.HTTPError as error:
-                obstacles[name] = json.loads(error.read()).get("reasons")
-            except OSError as error:
+            except (OSError, Refused) as error:
                 obstacles[name] = str(error)
         return obstacles
 
@@ -305,7 +310,7 @@ class Ledger:
     ROLLUPS = ("usage_minutes", "usage_hours", "usage_days")
 
     def __init__(self, deployment, keys):
-        self.deployment, self.keys = deployment, keys
+        self.deployment, self.keys, self.since = deployment, keys, int(time.time()) - 1
         self.ids = ", ".join(f"'{key.id}'" for key in keys)
 
     def _query(self, query):
@@ -314,9 +319,9 @@ class Ledger:
         return [json.loads(line) for line in text.splitlines()]
 
     def records(self):
-        """How often each request is recorded."""
-        select = "SELECT request_id AS id, toUInt32(count()) AS times FROM usage_records"
-        return Counter({row["id"]: int(row["times"]) for row in self._query(f"{select} WHERE key_id IN ({self.ids}) GROUP BY id")})
+        """How often each request is recorded; a gateway that knows no configuration yet knows no key."""
+        select = f"SELECT request_id AS id, toUInt32(count()) AS times FROM usage_records WHERE started_at >= {self.since} GROUP BY id"
+        return Counter({row["id"]: int(row["times"]) for row in self._query(select)})
 
     def sums(self, table):
         """Calls and quota units by key."""
