@@ -57,6 +57,9 @@ pub struct WatermarkReported {
     pub ended: bool,
 }
 
+/// Most units of one lease. Leaves room in the gateway's packed counters.
+pub const MAX_LEASE: u64 = 1 << 39;
+
 /// Asks for units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseGrant {

@@ -72,7 +72,8 @@ fn main() {
                 plan,
                 rate,
                 buckets: &[],
-                quota: Some(Period::Day),
+                quotas: &[Period::Day],
+                spend: None,
                 units: 1,
                 degraded: DegradedMode::Refuse,
             };

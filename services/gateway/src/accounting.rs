@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::id::{IncarnationId, KeyId, LeaseId, UsagePlanId};
+use common::id::{IncarnationId, LeaseId};
 use common::{Clock, Code, Error, Result};
 use contracts::lease::{
     AppendBatch, GatewayRegistered, GatewayStop, LeaseAnswers, LeaseSettle, LeaseSettled, ReportWatermark,
@@ -17,7 +17,7 @@ use contracts::{Client, Ctx, Role};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-use crate::admission::{Accounts, Desk, Message, Sharing};
+use crate::admission::{Accounts, Desk, Message, Published, Purse, Sharing};
 use crate::spool::recovery::{Recovered, recover};
 use crate::spool::run::{boot_id, identity};
 use crate::spool::{Disk, Keeper, Moment, Port, Run, RunConfig};
@@ -40,8 +40,8 @@ const MAX_ASKING: usize = 4;
 pub(crate) enum News {
     /// Metering wants leases back.
     Recalled(Vec<LeaseId>),
-    /// A key or a plan changed: verdicts about it may not hold any more.
-    Changed(Option<KeyId>, Option<UsagePlanId>),
+    /// Metering published a change: verdicts may not hold any more.
+    Changed(Published),
     /// This run was ended by an operator.
     Ended,
     /// Give everything back.
@@ -53,7 +53,7 @@ pub(crate) enum News {
 pub(crate) struct Books {
     pub(crate) run: Arc<Run>,
     pub(crate) accounts: Arc<Accounts>,
-    pub(crate) ask: UnboundedSender<Arc<crate::admission::Account>>,
+    pub(crate) ask: UnboundedSender<Arc<Purse>>,
     pub(crate) news: UnboundedSender<News>,
     desktop: Desktop,
     stop: Arc<AtomicBool>,
@@ -217,7 +217,7 @@ async fn attend(
             Some(Ok(reply)) = calls.join_next(), if !calls.is_empty() => take(&mut desk, &desktop, reply),
             Some(told) = news.recv() => match told {
                 News::Recalled(leases) => desk.recalled(&leases, desktop.now()),
-                News::Changed(key, plan) => desk.published(key, plan, desktop.now()),
+                News::Changed(published) => desk.published(published, desktop.now()),
                 News::Ended => desk.end(),
                 News::ShutDown => {
                     desk.shut_down(desktop.now());

@@ -30,17 +30,20 @@
 
 mod account;
 mod call;
+mod charges;
 mod desk;
 mod lease;
 mod ledger;
+mod purse;
 mod share;
 mod terms;
 mod throttle;
 
-pub use account::{Account, Accounts};
+pub use account::Accounts;
 pub use call::Call;
 pub use desk::{Desk, Message};
 pub use ledger::{Ledger, Unrecorded};
+pub use purse::{Published, Purse};
 pub use share::{BucketName, Due, Report, Share, Sharing};
-pub use terms::{Admitted, Decision, Ended, Opening, QuotaLeft, Refusal, Terms};
+pub use terms::{ALL_UNITS, Admitted, Decision, Ended, Left, Opening, Refusal, Spend, Terms};
 pub use throttle::{Bucket, Rate};

@@ -117,6 +117,7 @@ impl Refusal {
             Reason::UpstreamTimeout | Reason::UpstreamInvalidResponse => Retry::Unknown,
             Reason::Throttled
             | Reason::QuotaExhausted
+            | Reason::SpendCapReached
             | Reason::LeaseUnavailable
             | Reason::SpoolFull
             | Reason::Overloaded

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::accounting::News;
+use crate::admission::Published;
 use crate::snapshot::{Store, Writer};
 use crate::status::{Owner, Status};
 
@@ -145,13 +146,13 @@ impl Follower {
             match reading.take(&follow, answer) {
                 Told::Partly => continue,
                 Told::Whole(state) => {
-                    let news: Vec<_> = state.changes.iter().filter_map(what_changed).collect();
+                    let news: Vec<_> = state.changes.iter().flat_map(what_changed).collect();
                     self.store.forget_access();
                     self.writer.lock().replace_access(state.changes, state.revision);
                     self.tell(news);
                 }
                 Told::Next(next) if !next.changes.is_empty() || next.revision != applied => {
-                    let news: Vec<_> = next.changes.iter().filter_map(what_changed).collect();
+                    let news: Vec<_> = next.changes.iter().flat_map(what_changed).collect();
                     self.writer.lock().apply_access(next.changes, next.revision);
                     self.tell(news);
                 }
@@ -211,12 +212,17 @@ impl Follower {
     }
 }
 
-fn what_changed(change: &Change<AccessEntry>) -> Option<News> {
+fn what_changed(change: &Change<AccessEntry>) -> Vec<News> {
+    let mut published = Vec::new();
     if let Some(key) = change.key.strip_prefix("key/") {
-        return Some(News::Changed(Some(key.parse().ok()?), None));
+        published.extend(key.parse().ok().map(Published::Key));
+        if let Some(AccessEntry::Key(key)) = &change.state {
+            published.extend(key.subscription.map(Published::Subscription));
+        }
+    } else if let Some(plan) = change.key.strip_prefix("usage_plan/") {
+        published.extend(plan.parse().ok().map(Published::Plan));
     }
-    let plan = change.key.strip_prefix("usage_plan/")?;
-    Some(News::Changed(None, Some(plan.parse().ok()?)))
+    published.into_iter().map(News::Changed).collect()
 }
 
 #[cfg(test)]

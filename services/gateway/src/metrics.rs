@@ -24,6 +24,7 @@ pub(crate) struct WorkerMetrics {
     malformed: AtomicU64,
     connections: AtomicU64,
     in_flight: AtomicU64,
+    costs_capped: AtomicU64,
 }
 
 /// Picks one number of a worker.
@@ -37,6 +38,7 @@ impl Default for WorkerMetrics {
             malformed: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            costs_capped: AtomicU64::new(0),
         }
     }
 }
@@ -57,6 +59,11 @@ impl WorkerMetrics {
 
     pub(crate) fn malformed(&self) {
         add(&self.malformed);
+    }
+
+    /// An answer said that it cost more than was reserved for it.
+    pub(crate) fn cost_capped(&self) {
+        add(&self.costs_capped);
     }
 
     pub(crate) fn connection_opened(&self) {
@@ -104,7 +111,13 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], out: &mut String) {
         let count = sum(&|worker| &worker.by_class[class]);
         let _ = writeln!(out, "tollgate_gateway_responses_total{{class=\"{class}\"}} {count}");
     }
-    let single: [(&str, &str, &str, Counter<'_>); 3] = [
+    let single: [(&str, &str, &str, Counter<'_>); 4] = [
+        (
+            "tollgate_gateway_costs_capped_total",
+            "counter",
+            "Calls whose answer said that they cost more than was reserved.",
+            &|w| &w.costs_capped,
+        ),
         ("tollgate_gateway_malformed_requests_total", "counter", "Requests that were not HTTP.", &|w| {
             &w.malformed
         }),

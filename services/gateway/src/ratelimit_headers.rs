@@ -9,96 +9,134 @@ use std::io::Write as _;
 use contracts::metering::Period;
 use contracts::record::Reason;
 
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Left, Refusal};
 use crate::snapshot::Plan;
+use crate::spool::slots::Kind;
+
+/// A throttle, a quota of each length of period, a spend cap.
+const LIMITS: usize = 5;
+const THROTTLE: usize = 0;
+const FIRST_QUOTA: usize = 1;
+const SPEND: usize = 4;
 
 /// The limits of one call's key, as numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct RateLimits {
-    throttle: Option<Limit>,
-    quota: Option<Limit>,
+    limits: [Option<Limit>; LIMITS],
+    several_quotas: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Limit {
-    most: u64,
+    /// Units in a window, in micro-units of money for a spend cap; none when not known.
+    most: Option<u64>,
     window_seconds: u64,
     /// What is left and in how many seconds there is more; none when not known.
     left: Option<(u64, u64)>,
+}
+
+impl Limit {
+    /// How much of it is left, in parts of 65,536; all of it where that is not known.
+    fn share_left(&self) -> u64 {
+        match (self.most, self.left) {
+            (_, Some((0, _))) => 0,
+            (Some(most), Some((left, _))) => {
+                u64::try_from(u128::from(left) * 65_536 / u128::from(most.max(1))).unwrap_or(u64::MAX)
+            }
+            _ => u64::MAX,
+        }
+    }
 }
 
 impl RateLimits {
     /// Of a call that was let through at `now`.
     pub(crate) fn admitted(plan: &Plan, admitted: &Admitted, now: i64) -> Self {
         let mut limits = Self::of(plan);
-        if let (Some(throttle), Some(left)) = (&mut limits.throttle, admitted.throttle_left) {
-            throttle.left = Some((left, if left < throttle.most { throttle.window_seconds } else { 0 }));
+        if let (Some(throttle), Some(left)) = (&mut limits.limits[THROTTLE], admitted.throttle_left) {
+            let is_full = throttle.most.is_some_and(|most| left >= most);
+            throttle.left = Some((left, if is_full { 0 } else { throttle.window_seconds }));
         }
-        if let Some(known) = admitted.quota {
-            let resets = seconds(known.resets_at.saturating_sub(now));
-            let window_seconds = limits.quota.map_or(0, |quota| quota.window_seconds);
-            limits.quota =
-                Some(Limit { most: known.limit, window_seconds, left: Some((known.left, resets)) });
+        let known = |left: &Left| (left.left, seconds(left.resets_at.saturating_sub(now)));
+        for (limit, left) in limits.limits[FIRST_QUOTA..].iter_mut().zip(&admitted.quotas) {
+            if let (Some(limit), Some(left)) = (limit, left) {
+                (limit.most, limit.left) = (Some(left.limit), Some(known(left)));
+            }
         }
+        limits.limits[SPEND] = admitted.spend.as_ref().map(|left| Limit {
+            most: Some(left.limit),
+            window_seconds: window(Period::Month),
+            left: Some(known(left)),
+        });
         limits
     }
 
     /// Of a call that was refused and may be repeated after a time.
-    pub(crate) fn refused(plan: &Plan, reason: Reason, retry_after_us: i64) -> Self {
+    pub(crate) fn refused(plan: &Plan, refused: &Refusal) -> Self {
         let mut limits = Self::of(plan);
-        let none_left = Some((0, seconds(retry_after_us)));
-        match reason {
-            Reason::Throttled => {
-                if let Some(throttle) = &mut limits.throttle {
-                    throttle.left = none_left;
-                }
+        let none_left = Some((0, seconds(refused.retry_after_us)));
+        let place = match (refused.reason, refused.budget) {
+            (Reason::Throttled, _) => THROTTLE,
+            (_, Some(Kind::Quota(period))) => FIRST_QUOTA + period as usize,
+            (_, Some(Kind::Spend)) => {
+                limits.limits[SPEND] =
+                    Some(Limit { most: None, window_seconds: window(Period::Month), left: None });
+                SPEND
             }
-            Reason::QuotaExhausted => {
-                if let Some(quota) = &mut limits.quota {
-                    quota.left = none_left;
-                }
-            }
-            _ => {}
+            _ => return limits,
+        };
+        if let Some(limit) = &mut limits.limits[place] {
+            limit.left = none_left;
         }
         limits
     }
 
     fn of(plan: &Plan) -> Self {
-        let throttle = plan.terms.throttle.map(|throttle| Limit {
-            most: u64::from(throttle.burst_limit),
+        let mut limits = [None; LIMITS];
+        limits[THROTTLE] = plan.terms.throttle.map(|throttle| Limit {
+            most: Some(u64::from(throttle.burst_limit)),
             window_seconds: (f64::from(throttle.burst_limit) / throttle.rate_limit).ceil().max(1.0) as u64,
             left: None,
         });
-        let quota = plan.terms.quotas.first().map(|quota| Limit {
-            most: quota.limit,
-            window_seconds: match quota.period {
-                Period::Day => 86_400,
-                Period::Week => 7 * 86_400,
-                Period::Month => 30 * 86_400,
-            },
-            left: None,
-        });
-        Self { throttle, quota }
+        for quota in &plan.terms.quotas {
+            limits[FIRST_QUOTA + quota.period as usize] =
+                Some(Limit { most: Some(quota.limit), window_seconds: window(quota.period), left: None });
+        }
+        Self { limits, several_quotas: plan.quotas.len() > 1 }
     }
 
-    /// Hands over the header lines, none for a call without limits.
-    pub(crate) fn each_header(&self, mut add: impl FnMut(&[u8], &[u8])) {
-        let limits = || [("throttle", self.throttle), ("quota", self.quota)];
-        let mut text = Vec::with_capacity(96);
-        for (name, limit) in limits() {
-            if let Some(limit) = limit {
-                separate(&mut text);
-                // Writing to a vector cannot fail.
-                let _ = write!(text, "\"{name}\";q={};w={}", limit.most, limit.window_seconds);
-            }
+    fn name(&self, place: usize) -> &'static str {
+        match place {
+            THROTTLE => "throttle",
+            SPEND => "spend",
+            _ if !self.several_quotas => "quota",
+            1 => "quota-day",
+            2 => "quota-week",
+            _ => "quota-month",
         }
-        if text.is_empty() {
+    }
+
+    /// Hands over the header lines, none for a call without limits. The limit of which the least is left comes first.
+    pub(crate) fn each_header(&self, mut add: impl FnMut(&[u8], &[u8])) {
+        let mut order = [0, 1, 2, 3, 4];
+        order.sort_by_key(|place| self.limits[*place].map_or(u64::MAX, |limit| limit.share_left()));
+        let limits = || order.iter().filter_map(|place| Some((self.name(*place), self.limits[*place]?)));
+        if limits().next().is_none() {
             return;
         }
-        add(b"ratelimit-policy", &text);
+        let mut text = Vec::with_capacity(96);
+        for (name, limit) in limits() {
+            if let Some(most) = limit.most {
+                separate(&mut text);
+                // Writing to a vector cannot fail.
+                let _ = write!(text, "\"{name}\";q={most};w={}", limit.window_seconds);
+            }
+        }
+        if !text.is_empty() {
+            add(b"ratelimit-policy", &text);
+        }
         text.clear();
         for (name, limit) in limits() {
-            if let Some((left, seconds)) = limit.and_then(|limit| limit.left) {
+            if let Some((left, seconds)) = limit.left {
                 separate(&mut text);
                 let _ = write!(text, "\"{name}\";r={left};t={seconds}");
             }
@@ -106,6 +144,14 @@ impl RateLimits {
         if !text.is_empty() {
             add(b"ratelimit", &text);
         }
+    }
+}
+
+const fn window(period: Period) -> u64 {
+    match period {
+        Period::Day => 86_400,
+        Period::Week => 7 * 86_400,
+        Period::Month => 30 * 86_400,
     }
 }
 
@@ -132,12 +178,21 @@ mod tests {
         lines
     }
 
+    fn limits(limits: &[(usize, Limit)], several_quotas: bool) -> RateLimits {
+        let mut all = RateLimits { several_quotas, ..RateLimits::default() };
+        limits.iter().for_each(|(place, limit)| all.limits[*place] = Some(*limit));
+        all
+    }
+
+    const fn limit(most: u64, window_seconds: u64, left: Option<(u64, u64)>) -> Limit {
+        Limit { most: Some(most), window_seconds, left }
+    }
+
     #[test]
     fn a_client_is_told_what_is_left_and_when_there_is_more() {
-        let throttle = Some(Limit { most: 20, window_seconds: 2, left: Some((0, 1)) });
-        let quota = Some(Limit { most: 1000, window_seconds: 86_400, left: Some((7, 60)) });
+        let known = [(0, limit(20, 2, Some((0, 1)))), (3, limit(1000, 86_400, Some((7, 60))))];
         assert_eq!(
-            text(RateLimits { throttle, quota }),
+            text(limits(&known, false)),
             [
                 "ratelimit-policy: \"throttle\";q=20;w=2, \"quota\";q=1000;w=86400",
                 "ratelimit: \"throttle\";r=0;t=1, \"quota\";r=7;t=60",
@@ -146,13 +201,28 @@ mod tests {
     }
 
     #[test]
+    fn of_several_limits_the_one_with_the_least_left_comes_first() {
+        let known = [
+            (0, limit(20, 2, Some((20, 0)))),
+            (1, limit(100, 86_400, Some((50, 60)))),
+            (3, limit(1000, 2_592_000, Some((70, 600)))),
+            (4, limit(9_000_000, 2_592_000, Some((1_000_000, 600)))),
+        ];
+        assert_eq!(
+            text(limits(&known, true))[1],
+            "ratelimit: \"quota-month\";r=70;t=600, \"spend\";r=1000000;t=600, \"quota-day\";r=50;t=60, \"throttle\";r=20;t=0",
+        );
+    }
+
+    #[test]
     fn a_call_without_limits_carries_no_line_and_unknown_numbers_are_left_out() {
         assert_eq!(text(RateLimits::default()), [""; 0]);
-        let quota = Some(Limit { most: 1000, window_seconds: 86_400, left: None });
         assert_eq!(
-            text(RateLimits { throttle: None, quota }),
+            text(limits(&[(1, limit(1000, 86_400, None))], false)),
             ["ratelimit-policy: \"quota\";q=1000;w=86400"]
         );
+        let cap = Limit { most: None, window_seconds: 1, left: Some((0, 60)) };
+        assert_eq!(text(limits(&[(4, cap)], false)), ["ratelimit: \"spend\";r=0;t=60"]);
     }
 
     #[test]

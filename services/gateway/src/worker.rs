@@ -2,7 +2,7 @@
 //!
 //! Nothing here is shared with another worker except through atomics that are written rarely.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use actix_http::ServiceConfig;
 use arc_swap::ArcSwap;
 use common::Clock;
-use common::id::RequestId;
+use common::id::{RequestId, TenantId};
 use parking_lot::Mutex;
 use rand::RngCore as _;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
-use crate::admission::{Account, Accounts, Ledger, Unrecorded};
+use crate::admission::{Accounts, Ledger, Purse, Unrecorded};
 use crate::buckets::{Buckets, SharedBuckets};
 use crate::hosts::HostNames;
 use crate::metrics::WorkerMetrics;
@@ -26,6 +26,9 @@ use crate::snapshot::Live;
 use crate::spool::{Port, Run};
 use crate::status::Status;
 use crate::upstream::{Client, UpstreamConfig, UpstreamShared};
+
+/// How often a worker says that costs were capped.
+const CAPPED_LOG_US: i64 = 60_000_000;
 
 /// One worker.
 pub(crate) struct Worker {
@@ -50,6 +53,7 @@ pub(crate) struct Worker {
     )]
     seen: RefCell<Rc<Arc<Live>>>,
     scratch: RefCell<Vec<u8>>,
+    capped_logged_at: Cell<i64>,
 }
 
 /// What every worker is made of.
@@ -64,7 +68,7 @@ pub(crate) struct WorkerParts {
     pub(crate) live: Arc<ArcSwap<Live>>,
     pub(crate) run: Arc<Run>,
     pub(crate) accounts: Arc<Accounts>,
-    pub(crate) ask: UnboundedSender<Arc<Account>>,
+    pub(crate) ask: UnboundedSender<Arc<Purse>>,
     pub(crate) unrecorded: Arc<Unrecorded>,
     pub(crate) buckets: Arc<SharedBuckets>,
     pub(crate) lease_wait: Duration,
@@ -102,6 +106,7 @@ impl Worker {
             seen: RefCell::new(Rc::new(parts.live.load_full())),
             live: Arc::clone(&parts.live),
             scratch: RefCell::default(),
+            capped_logged_at: Cell::new(i64::MIN / 2),
         })
     }
 
@@ -125,6 +130,16 @@ impl Worker {
         rand::rng().fill_bytes(&mut random);
         let millis = u64::try_from(micros / 1_000).unwrap_or(0);
         RequestId::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// An answer said that it cost more than was reserved for it: counted, and said in the log now and then.
+    pub(crate) fn cost_capped(&self, tenant: TenantId) {
+        self.metrics.cost_capped();
+        let now = self.clock.micros();
+        if now - self.capped_logged_at.get() >= CAPPED_LOG_US {
+            self.capped_logged_at.set(now);
+            tracing::warn!(tenant.id = %tenant, "an answer said that it cost more than its plan reserves: it counts as that");
+        }
     }
 
     /// Lends the buffer in which heads of upstream requests are written. Give it back with [`Worker::return_scratch`].

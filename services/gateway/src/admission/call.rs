@@ -5,21 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use common::id::LeaseId;
+use contracts::lease::MAX_LEASE;
 use contracts::metering::DegradedMode;
 use contracts::record::{
     FRAME_HEADER, Flags, Outcome, Reason, Subject, patch_outcome, patch_started, patch_subject, subject,
 };
 
-use super::account::Taken;
-use super::lease::Lease;
+use super::account::Account;
+use super::charges::{Charges, Taken};
 use super::ledger::Inner;
-use super::terms::{Admitted, Decision, Ended, QuotaLeft, Refusal, Terms};
+use super::purse::{self, Purse};
+use super::terms::{Admitted, Decision, Ended, Refusal, Terms};
 use super::throttle::Bucket;
-use crate::spool::slots::Charge;
+use crate::spool::slots::{Charge, Kind, MAX_CHARGES, Return};
 
-pub(super) const OVERLOADED: Refusal = Refusal { reason: Reason::Overloaded, retry_after_us: 1_000_000 };
-const LEASE_UNAVAILABLE: Refusal = Refusal { reason: Reason::LeaseUnavailable, retry_after_us: 1_000_000 };
-const SPOOL_FULL: Refusal = Refusal { reason: Reason::SpoolFull, retry_after_us: 5_000_000 };
+pub(super) const OVERLOADED: Refusal = Refusal::new(Reason::Overloaded, 1_000_000);
+const LEASE_UNAVAILABLE: Refusal = Refusal::new(Reason::LeaseUnavailable, 1_000_000);
+const SPOOL_FULL: Refusal = Refusal::new(Reason::SpoolFull, 5_000_000);
 /// When to try again while all units are leased out and some may come back.
 const SCARCE_RETRY_US: i64 = 1_000_000;
 
@@ -29,7 +32,9 @@ pub struct Call {
     ledger: Rc<Inner>,
     slot: u32,
     started_at: i64,
-    charge: Option<(Arc<Lease>, u64)>,
+    charges: Charges,
+    /// Micro-units of money for each unit.
+    price_micros: u64,
     degraded: bool,
     unrecorded: bool,
     /// What is recorded if the call is dropped; keep bytes and status up to date while it streams.
@@ -44,7 +49,8 @@ impl Call {
             ledger,
             slot,
             started_at,
-            charge: None,
+            charges: Charges::new(),
+            price_micros: 0,
             degraded: false,
             unrecorded: false,
             progress: Ended::new(0, Reason::ClientDisconnected),
@@ -68,17 +74,20 @@ impl Call {
 
     /// Decides whether the call may run, waiting for metering at most `wait` when it has to be asked.
     pub async fn admit(&mut self, terms: &Terms<'_>, wait: Duration) -> Decision {
-        let account = match self.try_admit(terms) {
-            Decision::Pending(account) => account,
+        let mut purse = match self.try_admit(terms) {
+            Decision::Pending(purse) => purse,
             decided => return decided,
         };
         let retry = async {
             loop {
-                let changed = account.changed.notified();
+                let waited = Arc::clone(&purse);
+                let changed = waited.changed.notified();
                 tokio::pin!(changed);
                 // Enabled before the next try, so that an answer in between is not missed.
                 changed.as_mut().enable();
                 match self.try_admit(terms) {
+                    // Another budget of the call is waited for now; it may have been answered already.
+                    Decision::Pending(next) if !Arc::ptr_eq(&next, &waited) => purse = next,
                     Decision::Pending(_) => changed.await,
                     decided => return decided,
                 }
@@ -100,38 +109,73 @@ impl Call {
         }
         let account = inner.account(terms.key, terms.plan);
         if let Some(wait) = take_tokens(terms, &account.bucket, now) {
-            return Decision::Refused(Refusal { reason: Reason::Throttled, retry_after_us: wait });
+            return Decision::Refused(Refusal::new(Reason::Throttled, wait));
         }
         let mut admitted = Admitted {
             throttle_left: terms.rate.map(|rate| account.bucket.tokens(rate, now)),
-            quota: None,
-            degraded: false,
+            ..Admitted::default()
         };
-        let Some(period) = terms.quota else { return Decision::Admitted(admitted) };
-        account.set_period(period);
-        match account.take(terms.units, now, &inner.desk) {
-            Taken::Units(lease) => {
-                if !lease.covers(self.started_at) && !self.restamp(now) {
-                    lease.release(terms.units);
-                    give_tokens_back(terms, &account.bucket, usize::MAX);
-                    return Decision::Refused(OVERLOADED);
-                }
-                let left = lease.granted.saturating_sub(lease.gate().taken).saturating_add(lease.left);
-                admitted.quota = Some(QuotaLeft { limit: lease.limit, left, resets_at: lease.period_end });
-                self.charge(lease, terms.units);
-                Decision::Admitted(admitted)
-            }
-            Taken::Unlimited => Decision::Admitted(admitted),
-            Taken::Exhausted(until) => {
+        match self.charge_all(terms, &account, now, &mut admitted) {
+            None => Decision::Admitted(admitted),
+            Some(decision) => {
                 give_tokens_back(terms, &account.bucket, usize::MAX);
-                let retry_after_us = until.map_or(SCARCE_RETRY_US, |until| until - now);
-                Decision::Refused(Refusal { reason: Reason::QuotaExhausted, retry_after_us })
-            }
-            Taken::Unknown => {
-                give_tokens_back(terms, &account.bucket, usize::MAX);
-                Decision::Pending(account)
+                decision
             }
         }
+    }
+
+    /// Takes the call's units from every budget, or decides otherwise and has taken none.
+    #[inline]
+    fn charge_all(
+        &mut self,
+        terms: &Terms<'_>,
+        account: &Account,
+        now: i64,
+        admitted: &mut Admitted,
+    ) -> Option<Decision> {
+        if terms.units == 0 || (terms.quotas.is_empty() && terms.spend.is_none()) {
+            return None;
+        }
+        let inner = Rc::clone(&self.ledger);
+        let cap = terms.spend.map(|spend| inner.cap(spend.subscription));
+        self.price_micros = terms.spend.map_or(0, |spend| spend.price_micros);
+        let micros = terms.units.saturating_mul(self.price_micros);
+        if micros > MAX_LEASE {
+            return Some(Decision::Refused(Refusal::new(Reason::ConfigurationInvalid, 0)));
+        }
+        let quotas = terms
+            .quotas
+            .iter()
+            .map(|period| (Kind::Quota(*period), account.quota(*period, &inner.accounts), terms.units));
+        let spend = cap.iter().filter(|_| micros > 0).map(|cap| (Kind::Spend, cap, micros));
+        let mut charges = Charges::new();
+        let mut unknown: [Option<(&Arc<Purse>, u64)>; MAX_CHARGES] = [None; MAX_CHARGES];
+        for ((kind, purse, units), unknown) in quotas.chain(spend).zip(&mut unknown) {
+            match purse.take(units, now, &inner.desk) {
+                purse::Taken::Units(lease) => charges.push(Taken { kind, lease, units }),
+                purse::Taken::Unlimited => {}
+                purse::Taken::Unknown => *unknown = Some((purse, units)),
+                purse::Taken::Exhausted(until) => {
+                    charges.release();
+                    let retry_after_us = until.map_or(SCARCE_RETRY_US, |until| until - now);
+                    return Some(Decision::Refused(Refusal::used_up(kind, retry_after_us)));
+                }
+            }
+        }
+        let mut unknown =
+            unknown.into_iter().flatten().inspect(|(purse, units)| purse.ask(*units, &inner.desk));
+        if let Some((purse, _)) = unknown.next() {
+            unknown.for_each(drop);
+            charges.release();
+            return Some(Decision::Pending(Arc::clone(purse)));
+        }
+        if !charges.cover(self.started_at) && !self.restamp(now) {
+            charges.release();
+            return Some(Decision::Refused(OVERLOADED));
+        }
+        charges.tell(admitted);
+        self.charge(charges);
+        None
     }
 
     /// Decides a pending call without metering, by the plan's rule.
@@ -141,7 +185,7 @@ impl Call {
             DegradedMode::ServeAndMark => {
                 let account = self.ledger.account(terms.key, terms.plan);
                 if let Some(wait) = take_tokens(terms, &account.bucket, self.ledger.clock.micros()) {
-                    return Decision::Refused(Refusal { reason: Reason::Throttled, retry_after_us: wait });
+                    return Decision::Refused(Refusal::new(Reason::Throttled, wait));
                 }
                 self.degraded = true;
                 Decision::Admitted(Admitted { degraded: true, ..Admitted::default() })
@@ -187,13 +231,65 @@ impl Call {
         true
     }
 
-    /// The order of these stores is what makes quotas exact across a kill; see the module above.
-    fn charge(&mut self, lease: Arc<Lease>, units: u64) {
+    /// The order of these stores is what makes budgets exact across a kill; see the module above.
+    fn charge(&mut self, charges: Charges) {
+        if charges.is_empty() {
+            return;
+        }
         let inner = &self.ledger;
-        let expected = inner.cells.charged(lease.cell, inner.worker) + units;
-        inner.slots.charge(self.slot, &Charge { cell: lease.cell, lease: lease.id, units, expected });
-        inner.cells.set_charged(lease.cell, inner.worker, expected);
-        self.charge = Some((lease, units));
+        let charged = |Taken { kind, lease, units }: &Taken| Charge {
+            kind: *kind,
+            cell: lease.cell,
+            lease: lease.id,
+            units: *units,
+            expected: inner.cells.charged(lease.cell, inner.worker) + units,
+        };
+        inner.slots.charge(self.slot, charges.iter().map(charged));
+        for Charge { cell, expected, .. } in charges.iter().map(charged) {
+            inner.cells.set_charged(cell, inner.worker, expected);
+        }
+        self.charges = charges;
+    }
+
+    /// Gives back what does not stay taken; answers what the call counts for.
+    fn settle(&self, ended: &Ended) -> Settled {
+        let inner = &self.ledger;
+        let mut settled = Settled::default();
+        let mut any = false;
+        for Taken { kind, lease, units } in self.charges.iter() {
+            let kept = self.kept(*kind, *units, ended);
+            any |= kept < *units;
+            match kind {
+                Kind::Quota(period) => {
+                    settled.flags = settled.flags.with(Flags::charged(*period));
+                    settled.lease = settled.lease.or(Some(lease.id));
+                    settled.quota_units = kept;
+                }
+                Kind::Spend => settled.spend_micros = kept,
+            }
+        }
+        if any {
+            let returned = |Taken { kind, lease, units }: &Taken| {
+                let back = units - self.kept(*kind, *units, ended);
+                (
+                    lease.cell,
+                    Return { units: back, expected: inner.cells.returned(lease.cell, inner.worker) + back },
+                )
+            };
+            inner.slots.give_back(self.slot, self.charges.iter().map(|taken| returned(taken).1));
+            for (cell, Return { expected, .. }) in self.charges.iter().map(returned) {
+                inner.cells.set_returned(cell, inner.worker, expected);
+            }
+        }
+        settled
+    }
+
+    /// Units of a charge that stay taken.
+    fn kept(&self, kind: Kind, units: u64, ended: &Ended) -> u64 {
+        match kind {
+            Kind::Quota(_) => ended.quota_units.min(units),
+            Kind::Spend => ended.billable_units.saturating_mul(self.price_micros).min(units),
+        }
     }
 
     /// Ends the call and records it. Comes before the last byte is handed to the transport.
@@ -204,9 +300,8 @@ impl Call {
     fn end(&mut self, ended: &Ended) {
         self.finished = true;
         let inner = Rc::clone(&self.ledger);
-        let charge = self.charge.take();
         let table = &mut *inner.table.borrow_mut();
-        let refused = charge.is_none() && !ended.reason.counts();
+        let refused = self.charges.is_empty() && !ended.reason.counts();
         if self.unrecorded || refused && inner.port.is_full() {
             let unrecorded = &inner.unrecorded;
             let counter = if self.unrecorded { &unrecorded.served } else { &unrecorded.refused };
@@ -214,30 +309,25 @@ impl Call {
             inner.free(table, self.slot);
             return;
         }
-        let given_back = match &charge {
-            Some((lease, units)) if !ended.counts => {
-                let expected = inner.cells.returned(lease.cell, inner.worker) + units;
-                inner.slots.give_back(self.slot, expected);
-                inner.cells.set_returned(lease.cell, inner.worker, expected);
-                *units
-            }
-            _ => 0,
-        };
-        let mut flags = Flags::default();
+        let settled = self.settle(ended);
+        let mut flags = settled.flags;
         if self.degraded {
             flags = flags.with(Flags::DEGRADED);
         }
         if ended.client_gone {
             flags = flags.with(Flags::CLIENT_GONE);
         }
+        if ended.cost_capped {
+            flags = flags.with(Flags::COST_CAPPED);
+        }
         let outcome = Outcome {
             status: ended.status,
             reason: ended.reason,
             flags,
-            quota_units: charge.as_ref().map_or(0, |(_, units)| units - given_back),
+            quota_units: settled.quota_units,
             billable_units: ended.billable_units,
-            spend_micros: 0,
-            lease: charge.as_ref().map(|(lease, _)| lease.id),
+            spend_micros: settled.spend_micros,
+            lease: settled.lease,
             latency_us: ended.latency_us,
             upstream_us: ended.upstream_us,
             bytes_in: ended.bytes_in,
@@ -251,10 +341,20 @@ impl Call {
             inner.slots.end(self.slot, &table.buffer[FRAME_HEADER..FRAME_HEADER + len]);
             table.stranded.push(self.slot);
         }
-        if let Some((lease, _)) = charge {
-            lease.release(given_back);
+        let charges = std::mem::take(&mut self.charges);
+        for Taken { kind, lease, units } in charges.iter() {
+            lease.release(units - self.kept(*kind, *units, ended));
         }
     }
+}
+
+/// What a call counts for in its budgets.
+#[derive(Debug, Default)]
+struct Settled {
+    flags: Flags,
+    quota_units: u64,
+    spend_micros: u64,
+    lease: Option<LeaseId>,
 }
 
 impl Drop for Call {

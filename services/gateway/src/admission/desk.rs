@@ -12,12 +12,15 @@ mod wishes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::id::{IncarnationId, KeyId, LeaseId, UsagePlanId};
-use contracts::lease::{GatewayRegister, LeaseAnswers, LeaseGrant, LeaseSettle, LeaseStatement, PreviousRun};
+use common::id::{IncarnationId, LeaseId};
+use contracts::lease::{
+    Budget, GatewayRegister, LeaseAnswers, LeaseGrant, LeaseSettle, LeaseStatement, PreviousRun,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::account::{Account, Accounts};
+use super::account::Accounts;
 use super::lease::Lease;
+use super::purse::{Published, Purse};
 use crate::spool::recovery::Recovered;
 use crate::spool::{Moment, Run};
 
@@ -42,7 +45,7 @@ pub enum Message {
 #[derive(Debug)]
 struct Want {
     lease: LeaseId,
-    account: Arc<Account>,
+    purse: Arc<Purse>,
     send_at: i64,
     rounds: u32,
 }
@@ -50,7 +53,7 @@ struct Want {
 #[derive(Debug)]
 struct Held {
     lease: Arc<Lease>,
-    account: Arc<Account>,
+    purse: Arc<Purse>,
     granted_at: i64,
     seen_taken: u64,
     used_at: i64,
@@ -81,9 +84,9 @@ pub struct Desk {
     register: Option<(GatewayRegister, i64)>,
     dead_runs: Vec<DeadRun>,
     settled_runs: Vec<IncarnationId>,
-    asked: UnboundedReceiver<Arc<Account>>,
-    wants: BTreeMap<(KeyId, UsagePlanId), Want>,
-    wanted_ids: BTreeMap<LeaseId, (KeyId, UsagePlanId)>,
+    asked: UnboundedReceiver<Arc<Purse>>,
+    wants: BTreeMap<Budget, Want>,
+    wanted_ids: BTreeMap<LeaseId, Budget>,
     held: BTreeMap<LeaseId, Held>,
     closing: BTreeSet<LeaseId>,
     /// Leases that metering believes in and this run never took up.
@@ -91,7 +94,7 @@ pub struct Desk {
     free_cells: Vec<u32>,
     ids: u32,
     /// Accounts with a verdict that is lifted at a time.
-    verdicts: BTreeMap<(i64, u32), Arc<Account>>,
+    verdicts: BTreeMap<(i64, u32), Arc<Purse>>,
     sweep_at: i64,
     ended: bool,
     shutting_down: bool,
@@ -103,7 +106,7 @@ impl Desk {
         run: Arc<Run>,
         accounts: Arc<Accounts>,
         recovered: &[Recovered],
-    ) -> (Self, UnboundedSender<Arc<Account>>) {
+    ) -> (Self, UnboundedSender<Arc<Purse>>) {
         let (ask, asked) = unbounded_channel();
         let previous =
             |run: &Recovered| PreviousRun { incarnation: run.incarnation, power_lost: run.power_lost };
@@ -145,8 +148,8 @@ impl Desk {
 
     /// Waits until a worker asks for something; `poll` is due then.
     pub async fn asked(&mut self, now: impl Fn() -> Moment) {
-        if let Some(account) = self.asked.recv().await {
-            self.want(account, now());
+        if let Some(purse) = self.asked.recv().await {
+            self.want(purse, now());
         } else {
             std::future::pending::<()>().await;
         }
@@ -154,8 +157,8 @@ impl Desk {
 
     /// Messages to send now.
     pub fn poll(&mut self, now: Moment) -> Vec<Message> {
-        while let Ok(account) = self.asked.try_recv() {
-            self.want(account, now);
+        while let Ok(purse) = self.asked.try_recv() {
+            self.want(purse, now);
         }
         if now.timer >= self.sweep_at {
             self.sweep_at = now.timer + SWEEP_US;
@@ -204,8 +207,8 @@ impl Desk {
     /// Takes metering's answers to wishes.
     pub fn granted(&mut self, answers: &LeaseAnswers, now: Moment) {
         for answer in &answers.answers {
-            if let Some(key) = self.wanted_ids.get(&answer.lease) {
-                self.answered(*key, answer.outcome, now);
+            if let Some(budget) = self.wanted_ids.get(&answer.lease) {
+                self.answered(*budget, answer.outcome, now);
             }
         }
         self.recalled(&answers.recalls, now);
@@ -222,23 +225,23 @@ impl Desk {
         self.ended
     }
 
-    /// Metering published a change of a plan or a key: what it said before no longer holds, and leases are taken out anew.
-    pub fn published(&mut self, key: Option<KeyId>, plan: Option<UsagePlanId>, now: Moment) {
-        for account in self.accounts.matching(key, plan) {
-            account.clear_verdict();
+    /// Metering published a change: what it said before no longer holds, and leases are taken out anew.
+    pub fn published(&mut self, published: Published, now: Moment) {
+        for purse in self.accounts.concerned(published) {
+            purse.clear_verdict();
             // Under another id: what metering answered before the change must not be taken for an answer after it.
-            if let Some(want) = self.wants.get_mut(&(account.key, account.plan)) {
+            if let Some(want) = self.wants.get_mut(&purse.budget) {
                 want.rounds = 0;
                 let id = want.lease;
                 self.strays.insert(id, now.timer);
                 self.renew_want(id, now);
             }
-            for slot in [&account.current, &account.spare] {
+            for slot in [&purse.current, &purse.spare] {
                 if let Some(lease) = slot.load_full() {
                     self.close(lease.id, now);
                 }
             }
-            account.changed.notify_waiters();
+            purse.changed.notify_waiters();
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 
 use ahash::RandomState;
 use common::Clock;
-use common::id::{KeyId, UsagePlanId};
+use common::id::{KeyId, SubscriptionId, UsagePlanId};
 use contracts::record::{
     FRAME_HEADER, MAX_METHOD, MAX_PATH, MAX_RECORD, MAX_ROUTE, MAX_STAGE, Outcome, Subject, UsageRecord, cut,
     day_of, encode,
@@ -23,6 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::account::{Account, Accounts};
 use super::call::{Call, OVERLOADED};
+use super::purse::Purse;
 use super::terms::{Opening, Refusal};
 use crate::spool::cells::Cells;
 use crate::spool::segment::OpenSegment;
@@ -57,10 +58,11 @@ pub(super) struct Inner {
     pub(super) cells: Cells,
     seal_after_us: i64,
     pub(super) port: Port,
-    pub(super) desk: UnboundedSender<Arc<Account>>,
-    accounts: Arc<Accounts>,
+    pub(super) desk: UnboundedSender<Arc<Purse>>,
+    pub(super) accounts: Arc<Accounts>,
     pub(super) unrecorded: Arc<Unrecorded>,
     known: RefCell<HashMap<(KeyId, UsagePlanId), Arc<Account>, RandomState>>,
+    caps: RefCell<HashMap<SubscriptionId, Arc<Purse>, RandomState>>,
     pub(super) table: RefCell<Table>,
     low: Cell<i64>,
     /// The last tick's time.
@@ -85,7 +87,7 @@ impl Ledger {
         run: &Run,
         port: Port,
         accounts: Arc<Accounts>,
-        desk: UnboundedSender<Arc<Account>>,
+        desk: UnboundedSender<Arc<Purse>>,
         unrecorded: Arc<Unrecorded>,
         clock: Clock,
     ) -> Option<Self> {
@@ -110,6 +112,7 @@ impl Ledger {
             accounts,
             unrecorded,
             known: RefCell::default(),
+            caps: RefCell::default(),
             table: RefCell::new(table),
             timer: Cell::new(0),
             forgot_at: Cell::new(0),
@@ -168,6 +171,7 @@ impl Ledger {
             inner.forgot_at.set(timer);
             // Those in use come back at their next call.
             inner.known.borrow_mut().clear();
+            inner.caps.borrow_mut().clear();
         }
     }
 
@@ -195,6 +199,11 @@ impl Inner {
     pub(super) fn account(&self, key: KeyId, plan: UsagePlanId) -> Arc<Account> {
         let mut known = self.known.borrow_mut();
         Arc::clone(known.entry((key, plan)).or_insert_with(|| self.accounts.get(key, plan)))
+    }
+
+    pub(super) fn cap(&self, subscription: SubscriptionId) -> Arc<Purse> {
+        let mut caps = self.caps.borrow_mut();
+        Arc::clone(caps.entry(subscription).or_insert_with(|| self.accounts.cap(subscription)))
     }
 
     /// Appends the record behind the buffer's frame room to the batch of its day.

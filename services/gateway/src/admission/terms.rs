@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use common::id::{ApiId, DeploymentId, KeyId, RequestId, TenantId, UsagePlanId};
+use common::id::{ApiId, DeploymentId, KeyId, RequestId, SubscriptionId, TenantId, UsagePlanId};
 use contracts::metering::{DegradedMode, Period};
 use contracts::record::Reason;
 
-use super::account::Account;
+use super::purse::Purse;
 use super::throttle::{Bucket, Rate};
+use crate::spool::slots::Kind;
 
 /// What is known of a call when its route is.
 #[derive(Debug, Clone, Copy)]
@@ -46,12 +47,23 @@ pub struct Terms<'a> {
     pub rate: Option<Rate>,
     /// Further throttles that hold for this call; the gateway keeps their buckets.
     pub buckets: &'a [(&'a Bucket, Rate)],
-    /// The period of the plan's quota, if it has one.
-    pub quota: Option<Period>,
-    /// Units the call takes.
+    /// Periods of the plan's quotas, shortest first, each at most once.
+    pub quotas: &'a [Period],
+    /// The spend cap of the key's subscription, if it stops calls.
+    pub spend: Option<Spend>,
+    /// Units the call takes at most.
     pub units: u64,
     /// What happens when it cannot be admitted by the rules.
     pub degraded: DegradedMode,
+}
+
+/// What calls cost a subscription whose spend cap stops calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spend {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// Micro-units of money for each billable unit.
+    pub price_micros: u64,
 }
 
 /// Why a call is not admitted.
@@ -59,8 +71,26 @@ pub struct Terms<'a> {
 pub struct Refusal {
     /// The reason.
     pub reason: Reason,
+    /// The budget that is used up, where that is the reason.
+    pub budget: Option<Kind>,
     /// Microseconds after which it may be worth trying again.
     pub retry_after_us: i64,
+}
+
+impl Refusal {
+    /// A refusal that no budget is the reason of.
+    pub const fn new(reason: Reason, retry_after_us: i64) -> Self {
+        Self { reason, budget: None, retry_after_us }
+    }
+
+    /// A refusal because a budget is used up.
+    pub(super) const fn used_up(budget: Kind, retry_after_us: i64) -> Self {
+        let reason = match budget {
+            Kind::Quota(_) => Reason::QuotaExhausted,
+            Kind::Spend => Reason::SpendCapReached,
+        };
+        Self { reason, budget: Some(budget), retry_after_us }
+    }
 }
 
 /// Whether a call may run.
@@ -71,7 +101,7 @@ pub enum Decision {
     /// It may not. Nothing was taken.
     Refused(Refusal),
     /// Metering has to be asked first: [`Call::admit`] waits for it.
-    Pending(Arc<Account>),
+    Pending(Arc<Purse>),
 }
 
 /// What an admitted call may tell its client.
@@ -79,15 +109,17 @@ pub enum Decision {
 pub struct Admitted {
     /// Tokens left in the key's bucket.
     pub throttle_left: Option<u64>,
-    /// The quota, if it is counted.
-    pub quota: Option<QuotaLeft>,
+    /// The quotas that were charged, by period.
+    pub quotas: [Option<Left>; 3],
+    /// The spend cap, if it was charged; in micro-units of money.
+    pub spend: Option<Left>,
     /// Served by the plan's rule for degraded mode, without a lease.
     pub degraded: bool,
 }
 
-/// A quota as this gateway knows it.
+/// A budget as this gateway knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuotaLeft {
+pub struct Left {
     /// Units per period.
     pub limit: u64,
     /// Units left, as far as this gateway knows: other gateways use some of them.
@@ -95,6 +127,9 @@ pub struct QuotaLeft {
     /// End of the period, microseconds since the epoch.
     pub resets_at: i64,
 }
+
+/// As many units as were taken.
+pub const ALL_UNITS: u64 = u64::MAX;
 
 /// How a call ended, as the gateway sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +140,12 @@ pub struct Ended {
     pub reason: Reason,
     /// The client left before the end.
     pub client_gone: bool,
-    /// Whether the units taken stay taken; [`Reason::counts`] unless the plan says otherwise.
-    pub counts: bool,
-    /// Units to invoice.
+    /// Units that stay taken from quotas: at most what was taken; [`ALL_UNITS`] = all of it.
+    pub quota_units: u64,
+    /// Units to invoice. As many stay taken from the spend cap, at their price.
     pub billable_units: u64,
+    /// The answer said that it cost more than was reserved.
+    pub cost_capped: bool,
     /// Whole duration in microseconds.
     pub latency_us: u64,
     /// Part of it spent waiting for the upstream.
@@ -126,8 +163,9 @@ impl Ended {
             status,
             reason,
             client_gone: matches!(reason, Reason::ClientDisconnected),
-            counts: reason.counts(),
+            quota_units: if reason.counts() { ALL_UNITS } else { 0 },
             billable_units: 0,
+            cost_capped: false,
             latency_us: 0,
             upstream_us: 0,
             bytes_in: 0,

@@ -12,9 +12,9 @@ use bytes::{Bytes, BytesMut};
 use contracts::record::Reason;
 use tokio::time::timeout_at;
 
-use super::Failure;
 use super::context::{variable, with_input};
 use super::forward::{Outgoing, is_hop_by_hop, write_request_head};
+use super::{Failure, measure};
 use crate::answer::Answer;
 use crate::errors::Refusal;
 use crate::phases::{CallRecord, Cx, Route, Step};
@@ -66,6 +66,7 @@ pub(super) async fn call(
     let result = exchange(cx, route, upstream, &head, &body, inbound).await;
     record.upstream_us.set(cx.elapsed_us());
     let answered = or_refuse(cx, route, result)?;
+    measure::whole(record, &answered.headers, &answered.body);
     let Some(response) = plan.response(answered.status) else {
         return misconfigured();
     };

@@ -5,6 +5,7 @@
 mod context;
 mod forward;
 mod http;
+mod measure;
 mod mock;
 mod proxy;
 mod relay;
@@ -36,7 +37,9 @@ pub(crate) async fn call(
             ControlFlow::Break(answer)
         }
         Backend::Mock(plan) => {
-            ControlFlow::Break(mock::call(cx, route, plan, record, inbound, outbound).await?)
+            let answer = mock::call(cx, route, plan, record, inbound, outbound).await?;
+            measure::whole(record, &answer.headers, &answer.body);
+            ControlFlow::Break(answer)
         }
         Backend::Unconfigured => ControlFlow::Break(Refusal::new(Reason::ConfigurationInvalid).into()),
     }

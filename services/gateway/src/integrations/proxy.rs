@@ -11,6 +11,7 @@ use contracts::record::Reason;
 
 use super::context::with_input;
 use super::forward::{Outgoing, write_request_head};
+use super::measure::{self, Held};
 use super::{Failure, relay};
 use crate::errors::Refusal;
 use crate::phases::{CallRecord, Cx, Route, Step};
@@ -169,6 +170,16 @@ async fn answer(
         // Answered before the body was read: what is left of it would be taken for the next request.
         outbound.close_after();
     }
+    let cost_path = measure::by_head(record, meta, source);
     relay::write_head(cx, route, record, meta, source, outbound);
+    if let Some(path) = cost_path {
+        match measure::hold(source, cx.worker.stall).await? {
+            Held::Whole(body) => {
+                record.cost_said(path.units(&body));
+                return relay::whole(&body, outbound, record, meta.status).await;
+            }
+            Held::TooLong(begun) => outbound.send(&begun).await.map_err(|_| Failure::ClientGone)?,
+        }
+    }
     relay::body(source, outbound, record, meta.status, cx.worker.stall).await
 }

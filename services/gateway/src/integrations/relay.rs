@@ -93,6 +93,19 @@ fn is_own(name: &[u8]) -> bool {
     }
 }
 
+/// Passes on a body that is all there, after closing the record.
+pub(super) async fn whole(
+    body: &[u8],
+    outbound: &mut Outbound<'_>,
+    record: &CallRecord<'_>,
+    status: u16,
+) -> Result<(), Failure> {
+    record.close(status, Reason::Ok, body.len() as u64);
+    outbound.push(body);
+    outbound.push_end();
+    outbound.flush().await.map_err(|_| Failure::ClientGone)
+}
+
 /// Passes the body on and closes the record before its last byte is sent. Holds what one read brought and what the client
 /// has not taken yet, never more.
 pub(super) async fn body(

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use contracts::record::{Reason, Subject};
+use contracts::record::Reason;
 
+use super::key::Caller;
 use super::record::CallRecord;
 use super::{Cx, Route, Step};
 use crate::admission::{Bucket, Decision, Rate, Terms};
@@ -14,15 +15,12 @@ use crate::ratelimit_headers::RateLimits;
 use crate::server::Inbound;
 use crate::snapshot::Plan;
 
-/// Units a call takes from its quota.
-const UNITS: u64 = 1;
-
 /// Lets the call through, or answers why not.
-pub(crate) async fn admit(
+pub(crate) async fn admit<'a>(
     cx: &Cx<'_>,
     route: &Route<'_>,
-    account: Option<(&Plan, Subject)>,
-    record: &CallRecord<'_>,
+    caller: Option<Caller<'a>>,
+    record: &CallRecord<'a>,
     inbound: &mut Inbound<'_>,
 ) -> Step<()> {
     if cx.worker.status.is_stale() {
@@ -32,11 +30,11 @@ pub(crate) async fn admit(
         return ControlFlow::Break(Refusal::new(Reason::Internal).into());
     };
     let stage_limit = route.stage.throttle.as_ref().map(|throttle| (&*throttle.bucket, throttle.rate));
-    let Some((plan, key)) = account.and_then(|(plan, subject)| Some((plan, subject.key?))) else {
+    let Some(Caller { key, plan, spend }) = caller else {
         let throttled = stage_limit.and_then(|(bucket, rate)| bucket.take(rate, cx.started_at).err());
         let decision = match throttled {
             Some(retry_after_us) => {
-                Decision::Refused(crate::admission::Refusal { reason: Reason::Throttled, retry_after_us })
+                Decision::Refused(crate::admission::Refusal::new(Reason::Throttled, retry_after_us))
             }
             None => call.admit_without_plan(),
         };
@@ -65,13 +63,16 @@ pub(crate) async fn admit(
         }
         [None, None] => &[],
     };
+    let cost = plan.cost(route.stage, route.method);
+    record.bill(&plan.terms.counting, cost);
     let terms = Terms {
         key,
         plan: plan.id,
         rate: plan.rate,
         buckets,
-        quota: plan.terms.quotas.first().map(|quota| quota.period),
-        units: UNITS,
+        quotas: &plan.quotas,
+        spend,
+        units: cost.reserve,
         degraded: plan.terms.degraded,
     };
     let mut decision = call.try_admit(&terms);
@@ -100,7 +101,7 @@ fn decided(cx: &Cx<'_>, decision: &Decision, plan: Option<&Plan>, record: &CallR
         }
         Decision::Refused(refused) => {
             if let Some(plan) = plan {
-                record.limits.set(RateLimits::refused(plan, refused.reason, refused.retry_after_us));
+                record.limits.set(RateLimits::refused(plan, refused));
             }
             let refusal = Refusal::new(refused.reason).retry_after_us(refused.retry_after_us);
             ControlFlow::Break(Answer::from(refusal))

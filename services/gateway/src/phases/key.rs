@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use common::id::KeyId;
 use contracts::record::{Reason, Subject};
 
 use super::record::CallRecord;
 use super::{Cx, Route, Step};
+use crate::admission::Spend;
 use crate::errors::Refusal;
 use crate::snapshot::{KeyHash, Live, Plan};
 
@@ -14,6 +16,14 @@ pub(crate) const KEY_HEADER: &str = "x-api-key";
 /// Longer values are no keys (128 in API Gateway); they are not worth hashing.
 const LONGEST_KEY: usize = 512;
 
+/// On whose account a call runs.
+pub(crate) struct Caller<'a> {
+    pub(crate) key: KeyId,
+    pub(crate) plan: &'a Plan,
+    /// What its calls cost the subscription, where a spend cap stops them.
+    pub(crate) spend: Option<Spend>,
+}
+
 /// The usage plan by which the call's key opens the stage, and the key; none for methods that need no key. An unknown key and one of
 /// another tenant look alike.
 pub(crate) fn identify<'a>(
@@ -21,7 +31,7 @@ pub(crate) fn identify<'a>(
     live: &'a Live,
     route: &Route<'_>,
     record: &CallRecord<'_>,
-) -> Step<Option<(&'a Plan, Subject)>> {
+) -> Step<Option<Caller<'a>>> {
     if !route.method.key_required {
         return ControlFlow::Continue(None);
     }
@@ -47,7 +57,12 @@ pub(crate) fn identify<'a>(
         return refuse(Reason::KeyExpired);
     }
     match plan {
-        Some(plan) => ControlFlow::Continue(Some((plan, subject))),
+        Some(plan) => {
+            let price = grant.and_then(|grant| grant.spend_price_micros);
+            let spend = price.zip(subject.subscription);
+            let spend = spend.map(|(price_micros, subscription)| Spend { subscription, price_micros });
+            ControlFlow::Continue(Some(Caller { key: key.key, plan, spend }))
+        }
         None => refuse_unless_unheard(cx, Reason::PlanLacksRoute),
     }
 }

@@ -4,6 +4,7 @@
 //! answers `Continue` with what the next one needs, or `Break` with the answer to send. Nothing here asks a store.
 
 mod admit;
+mod bill;
 mod key;
 mod preflight;
 pub(crate) mod record;
@@ -131,16 +132,16 @@ pub(crate) async fn run(
 }
 
 /// The phases between match and response.
-async fn call(
+async fn call<'a>(
     cx: &Cx<'_>,
-    live: &Live,
+    live: &'a Live,
     route: &Route<'_>,
-    record: &CallRecord<'_>,
+    record: &CallRecord<'a>,
     inbound: &mut Inbound<'_>,
     outbound: &mut Outbound<'_>,
 ) -> Step<Ending> {
-    let account = key::identify(cx, live, route, record)?;
+    let caller = key::identify(cx, live, route, record)?;
     route::payload_fits(route, inbound)?;
-    admit::admit(cx, route, account, record, inbound).await?;
+    admit::admit(cx, route, caller, record, inbound).await?;
     integrations::call(cx, route, record, inbound, outbound).await
 }

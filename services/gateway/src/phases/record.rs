@@ -7,13 +7,15 @@ use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use common::id::TenantId;
+use contracts::metering::Counting;
 use contracts::record::{Reason, Subject};
 
+use super::bill::Bill;
 use super::{Cx, Step};
 use crate::admission::{Call, Ended, Opening};
 use crate::errors::Refusal;
 use crate::ratelimit_headers::RateLimits;
-use crate::snapshot::Stage;
+use crate::snapshot::{MethodCost, Source, Stage};
 use crate::worker::Worker;
 
 /// A record in the making. Those who feed it and those who close it run side by side, hence the cells.
@@ -22,7 +24,8 @@ pub(crate) struct CallRecord<'a> {
     tenant: TenantId,
     call: RefCell<Option<Call>>,
     started: Instant,
-    has_account: Cell<bool>,
+    /// What the call costs; none for calls without a usage plan.
+    bill: Cell<Option<Bill<'a>>>,
     /// What the client is told about its limits.
     pub(crate) limits: Cell<RateLimits>,
     /// Payload bytes received from the client.
@@ -59,7 +62,7 @@ impl<'a> CallRecord<'a> {
                     tenant: stage.tenant,
                     call: RefCell::new(Some(call)),
                     started: cx.started,
-                    has_account: Cell::new(false),
+                    bill: Cell::default(),
                     limits: Cell::default(),
                     bytes_in: Cell::new(0),
                     upstream_us: Cell::new(0),
@@ -74,10 +77,24 @@ impl<'a> CallRecord<'a> {
 
     /// Says on whose account the call runs.
     pub(crate) fn identify(&self, subject: &Subject) {
-        self.has_account.set(subject.usage_plan.is_some());
         if let Some(call) = self.call.borrow_mut().as_mut() {
             call.identify(subject);
         }
+    }
+
+    /// Says what the call costs and when it counts.
+    pub(super) fn bill(&self, counting: &'a Counting, cost: &'a MethodCost) {
+        self.bill.set(Some(Bill::new(counting, cost)));
+    }
+
+    /// Where the answer says what the call cost, if it is the answer that says it.
+    pub(crate) fn cost_source(&self) -> Option<&'a Source> {
+        self.bill.get()?.source()
+    }
+
+    /// The answer said what the call cost.
+    pub(crate) fn cost_said(&self, units: Option<u64>) {
+        self.bill.set(self.bill.get().map(|bill| bill.said(units)));
     }
 
     /// Takes the call out to admit it; [`CallRecord::put`] brings it back. Dropped in between, it is recorded as left.
@@ -106,7 +123,12 @@ impl<'a> CallRecord<'a> {
         ended.upstream_us = self.upstream_us.get();
         ended.bytes_in = self.bytes_in.get();
         ended.bytes_out = bytes_out;
-        ended.billable_units = u64::from(self.has_account.get() && was_answered && ended.status < 400);
+        if let Some(bill) = self.bill.get() {
+            bill.settle(&mut ended, was_answered);
+            if ended.cost_capped {
+                self.worker.cost_capped(self.tenant);
+            }
+        }
         call.finish(ended);
         self.worker.metrics.call_ended(ended.status, ended.reason);
     }

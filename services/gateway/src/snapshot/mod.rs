@@ -3,6 +3,7 @@
 //! Readers take one immutable [`Live`] per request, so no request sees two versions. A single writer, off the hot path,
 //! applies changes to its own copy-on-write state and swaps the result in. Knows no connection and no phase.
 
+mod costs;
 mod file;
 mod index;
 mod keys;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use common::id::{ApiId, TenantId, UsagePlanId};
 
+pub(crate) use self::costs::{CostKeys, JsonPath, MethodCost, Source, units_in};
 pub(crate) use self::keys::{KeyEntry, KeyHash, KeyTable};
 pub(crate) use self::plans::{Grant, Plan};
 pub(crate) use self::stage::{Backend, Method, Stage, Upstream};

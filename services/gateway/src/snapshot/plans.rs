@@ -1,10 +1,11 @@
 //! Usage plans as the workers need them.
 
 use common::id::{PlanId, TenantId, UsagePlanId};
-use contracts::metering::{PlanStage, PlanTerms, Throttle, UsagePlanEntry};
+use contracts::metering::{Period, PlanStage, PlanTerms, Throttle, UsagePlanEntry};
 
 use serde::{Deserialize, Serialize};
 
+use super::costs::{MethodCost, ONE_UNIT, StageCosts};
 use super::{Method, Stage};
 use crate::admission::Rate;
 
@@ -13,6 +14,8 @@ use crate::admission::Rate;
 pub(crate) struct Grant {
     pub(crate) usage_plans: Box<[UsagePlanId]>,
     pub(crate) sold_plan: Option<PlanId>,
+    /// Price of a billable unit where the subscription's spend cap stops calls.
+    pub(crate) spend_price_micros: Option<u64>,
 }
 
 /// A usage plan.
@@ -22,6 +25,10 @@ pub(crate) struct Plan {
     pub(crate) tenant: TenantId,
     /// The throttle as the buckets take it.
     pub(crate) rate: Option<Rate>,
+    /// Periods of the quotas, shortest first.
+    pub(crate) quotas: Box<[Period]>,
+    /// In the order of the stages it opens; none where every call costs one unit.
+    costs: Box<[StageCosts]>,
     pub(crate) terms: PlanTerms,
 }
 
@@ -29,7 +36,12 @@ impl Plan {
     pub(super) fn new(entry: UsagePlanEntry) -> Self {
         let UsagePlanEntry { id, tenant, terms } = entry;
         let rate = terms.throttle.as_ref().map(Rate::new);
-        Self { id, tenant, rate, terms }
+        let mut quotas: Vec<_> = terms.quotas.iter().map(|quota| quota.period).collect();
+        quotas.sort_unstable();
+        quotas.dedup();
+        let has_costs = terms.stages.iter().any(|stage| !stage.costs.is_empty());
+        let costs = terms.stages.iter().filter(|_| has_costs).map(StageCosts::compile).collect();
+        Self { id, tenant, rate, quotas: quotas.into_boxed_slice(), costs, terms }
     }
 
     /// The entry it was made of.
@@ -39,7 +51,22 @@ impl Plan {
 
     /// The plan's word on a stage, if it opens it.
     pub(super) fn opens(&self, stage: &Stage) -> Option<&PlanStage> {
-        self.terms.stages.iter().find(|opened| opened.api_id == stage.api && opened.stage == stage.name)
+        self.terms.stages.get(self.place_of(stage)?)
+    }
+
+    fn place_of(&self, stage: &Stage) -> Option<usize> {
+        let is_it = |opened: &PlanStage| opened.api_id == stage.api && opened.stage == stage.name;
+        self.terms.stages.iter().position(is_it)
+    }
+
+    /// What calls of a method cost.
+    pub(crate) fn cost(&self, stage: &Stage, method: &Method) -> &MethodCost {
+        if self.costs.is_empty() {
+            return &ONE_UNIT;
+        }
+        let costs = self.place_of(stage).and_then(|place| self.costs.get(place));
+        let named = costs.and_then(|costs| costs.of(method.cost_keys, &method.route, &method.throttle_key));
+        named.unwrap_or(&ONE_UNIT)
     }
 
     /// The tighter throttle of one method, where the plan has one.

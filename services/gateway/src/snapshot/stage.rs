@@ -16,6 +16,7 @@ use contracts::apis::StageEntry;
 
 use crate::admission::{Bucket, Rate};
 use crate::cors::CorsPolicy;
+use crate::snapshot::CostKeys;
 use crate::upstream::Origin;
 
 /// Largest request body unless the stage says otherwise (limits.md of the API Gateway guide).
@@ -52,6 +53,7 @@ pub(crate) struct Method {
     pub(crate) route: String,
     /// `{resource path}/{VERB}`: the name usage plans know it by.
     pub(crate) throttle_key: String,
+    pub(crate) cost_keys: CostKeys,
     pub(crate) verb: Verb,
     pub(crate) key_required: bool,
     pub(crate) timeout: Duration,
@@ -97,9 +99,11 @@ impl Stage {
                     Backend::Unconfigured
                 })
             });
+            let throttle_key = format!("{path}/{verb}");
             Method {
                 route: path.to_owned(),
-                throttle_key: format!("{path}/{verb}"),
+                cost_keys: CostKeys::new(path, &throttle_key),
+                throttle_key,
                 verb,
                 key_required: method.api_key_required,
                 timeout: timeout_of(method.integration.as_ref()),

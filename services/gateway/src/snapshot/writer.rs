@@ -176,7 +176,11 @@ impl Writer {
             Some((KeyHash::from_hex(digits)?, Some(own_end.map_or(until, |end| end.min(until)))))
         });
         let tenant = self.tenants.number(key.tenant, &mut self.draft.tenants);
-        let grant = Grant { usage_plans: key.usage_plans.clone().into_boxed_slice(), sold_plan: key.plan };
+        let grant = Grant {
+            usage_plans: key.usage_plans.clone().into_boxed_slice(),
+            sold_plan: key.plan,
+            spend_price_micros: key.spend_price_micros,
+        };
         let grant = self.grants.number(grant, &mut self.draft.grants);
         // The value in force comes last: where both are the same, it decides.
         let values = previous.into_iter().chain(current.map(|current| (current, own_end)));

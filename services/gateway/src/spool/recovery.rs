@@ -6,17 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::id::{GatewayId, IncarnationId, LeaseId, RequestId};
+use common::id::{GatewayId, IncarnationId, RequestId};
 use contracts::lease::LeaseStatement;
 use contracts::record::{
-    BatchName, FRAME_HEADER, Frames, HEADER_LEN, Outcome, UsageRecord, frame, patch_outcome,
+    BatchName, FRAME_HEADER, Flags, Frames, HEADER_LEN, Outcome, UsageRecord, frame, patch_outcome,
 };
 
 use super::cells::Cells;
 use super::disk::Disk;
 use super::run::{LEASES, META, Meta, remove, slots_file};
 use super::segment::{self, Remains, SealedBatch};
-use super::slots::{Left, Slots};
+use super::slots::{Charge, Kind, Left, Slots};
 use super::{Error, Result};
 
 /// A dead run, ready to be shipped and settled.
@@ -78,7 +78,7 @@ fn recover_run(disk: &Disk, directory: &str, meta: &[u8], boot_id: &str) -> Resu
         let file = slots_file(directory, worker);
         if disk.read_if_present(&file)?.is_some() {
             let slots = Slots::new(disk.open(&file)?);
-            interrupted += stream.add_interrupted(worker, &slots, &cells)?;
+            interrupted += stream.add_interrupted(worker, &slots, &cells, power_lost)?;
             drop(slots);
             disk.remove(&file)?;
             disk.sync_directory(directory)?;
@@ -157,10 +157,20 @@ impl<N: Fn(u64) -> BatchName> Stream<'_, N> {
     }
 
     /// Turns the slots into batches, one for each day.
-    fn add_interrupted(&mut self, worker: u32, slots: &Slots, cells: &Cells) -> Result<usize> {
+    fn add_interrupted(
+        &mut self,
+        worker: u32,
+        slots: &Slots,
+        cells: &Cells,
+        power_lost: bool,
+    ) -> Result<usize> {
         let mut left: BTreeMap<RequestId, Vec<u8>> = BTreeMap::new();
         for slot in 0..slots.count() {
             let Some(mut call) = slots.left(slot) else { continue };
+            // What a loss of power left of the counters is not made to look whole: their leases are written off.
+            if !power_lost && !call.ended {
+                roll_forward(&call, cells, worker);
+            }
             complete(&mut call, cells, worker);
             if let Ok(record) = UsageRecord::decode(&call.record) {
                 left.insert(record.request_id, call.record);
@@ -202,21 +212,45 @@ impl<N: Fn(u64) -> BatchName> Stream<'_, N> {
     }
 }
 
-/// Works out what an interrupted call counts for: a noted charge was made if the worker's counter has reached the noted value.
+/// Finishes the charging, or the giving back, in the middle of which the process died: everything a slot notes has been done
+/// afterwards. Counters only grow, so one that has reached its noted value stays as it is, and this can itself be repeated.
+fn roll_forward(call: &Left, cells: &Cells, worker: u32) {
+    for (charge, back) in call.charges.iter().filter(|(charge, _)| holds(cells, charge)) {
+        if cells.charged(charge.cell, worker) < charge.expected {
+            cells.set_charged(charge.cell, worker, charge.expected);
+        }
+        if back.units > 0 && cells.returned(charge.cell, worker) < back.expected {
+            cells.set_returned(charge.cell, worker, back.expected);
+        }
+    }
+}
+
+/// Works out what an interrupted call counts for: all it charged and did not give back, or nothing.
 fn complete(call: &mut Left, cells: &Cells, worker: u32) {
-    if call.ended {
+    if call.ended || call.charges.is_empty() {
         return;
     }
-    let Some(charge) = call.charge else { return };
-    let held: Option<LeaseId> = cells.lease(charge.cell).map(|(lease, _)| lease);
-    if held != Some(charge.lease) {
+    let made =
+        |charge: &Charge| holds(cells, charge) && cells.charged(charge.cell, worker) >= charge.expected;
+    // One of them missing means that power was lost: its lease counts as fully spent, whatever the record says.
+    if !call.charges.iter().all(|(charge, _)| made(charge)) {
         return;
     }
-    let made = cells.charged(charge.cell, worker) >= charge.expected;
-    let given_back = call.returned.is_some_and(|expected| cells.returned(charge.cell, worker) >= expected);
-    let quota_units = if made && !given_back { charge.units } else { 0 };
-    patch_outcome(
-        &mut call.record,
-        &Outcome { quota_units, lease: Some(charge.lease), ..Outcome::INTERRUPTED },
-    );
+    let mut outcome = Outcome::INTERRUPTED;
+    for (charge, back) in &call.charges {
+        let kept = charge.units.saturating_sub(back.units);
+        match charge.kind {
+            Kind::Quota(period) => {
+                outcome.flags = outcome.flags.with(Flags::charged(period));
+                outcome.lease = outcome.lease.or(Some(charge.lease));
+                outcome.quota_units = kept;
+            }
+            Kind::Spend => outcome.spend_micros = kept,
+        }
+    }
+    patch_outcome(&mut call.record, &outcome);
+}
+
+fn holds(cells: &Cells, charge: &Charge) -> bool {
+    cells.lease(charge.cell).is_some_and(|(lease, _)| lease == charge.lease)
 }

@@ -9,8 +9,9 @@ use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
 use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
-    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Refusal, Terms, Unrecorded,
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Published, Refusal, Terms, Unrecorded,
 };
+use gateway::spool::slots::Kind;
 use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
 use uuid::Uuid;
 
@@ -96,7 +97,8 @@ fn terms() -> Terms<'static> {
         plan: plan(),
         rate: None,
         buckets: &[],
-        quota: Some(Period::Day),
+        quotas: &[Period::Day],
+        spend: None,
         units: 1,
         degraded: DegradedMode::Refuse,
     }
@@ -108,14 +110,15 @@ fn an_answer_from_before_a_plan_change_refuses_no_call_after_it() {
     let mut call = books.call(1);
     assert!(matches!(call.try_admit(&terms()), Decision::Pending(_)));
     let before = books.wish().unwrap();
-    books.desk.published(None, Some(plan()), NOON);
+    books.desk.published(Published::Plan(plan()), NOON);
     books.answer(before, LeaseOutcome::Exhausted { until: i64::MAX, limit: 1, left: 0 });
     assert!(matches!(call.try_admit(&terms()), Decision::Pending(_)), "the old quota is in force again");
 
     let after = books.wish().expect("metering is asked again");
     assert_ne!(after, before);
     books.answer(after, LeaseOutcome::Exhausted { until: NOW + 1, limit: 1, left: 0 });
-    let refused = Refusal { reason: Reason::QuotaExhausted, retry_after_us: 1 };
+    let budget = Some(Kind::Quota(Period::Day));
+    let refused = Refusal { reason: Reason::QuotaExhausted, budget, retry_after_us: 1 };
     assert!(matches!(call.try_admit(&terms()), Decision::Refused(refusal) if refusal == refused));
 }
 

@@ -1,5 +1,6 @@
 //! `kill -9` against a process that records calls on a real disk: what it reported as ended is there once, what it had in
-//! flight is there once as interrupted, and batches read the same every time.
+//! flight is there once as interrupted, batches read the same every time, and what a call took from its budgets it took from all
+//! of them or from none.
 //!
 //! The process is this test binary, started again with the name of [`child`], which does nothing unless it is told a directory.
 
@@ -12,12 +13,16 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use common::Clock;
-use common::id::{ApiId, GatewayId, IncarnationId, KeyId, LeaseId, RequestId, TenantId, UsagePlanId};
-use contracts::lease::{AppendBatch, Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome, LeaseSettled};
+use common::id::{
+    ApiId, GatewayId, IncarnationId, KeyId, LeaseId, RequestId, SubscriptionId, TenantId, UsagePlanId,
+};
+use contracts::lease::{
+    AppendBatch, Appended, Budget, LeaseAnswer, LeaseAnswers, LeaseOutcome, LeaseSettled,
+};
 use contracts::metering::{DegradedMode, Period};
-use contracts::record::{Batch, Flags, Reason, Subject};
+use contracts::record::{Batch, Flags, Outcome, Reason, Subject};
 use gateway::admission::{
-    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Terms, Unrecorded,
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Spend, Terms, Unrecorded,
 };
 use gateway::spool::recovery::{Recovered, recover};
 use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
@@ -29,19 +34,45 @@ const ROUNDS: u64 = 50;
 const NOW: i64 = 1_795_350_000_000_000;
 /// Calls each process keeps in flight.
 const IN_FLIGHT: usize = 7;
-/// Units of each call.
-const UNITS: u64 = 3;
+/// Micro-units of money for each unit.
+const PRICE: u64 = 7;
+const QUOTAS: [Period; 3] = [Period::Day, Period::Week, Period::Month];
+/// Budgets of every call, as the child names them.
+const BUDGETS: [&str; 4] = ["day", "week", "month", "spend"];
 
 /// Run, stream and sequence of a batch.
 type Name = (IncarnationId, u32, u64);
 
-/// Whether a call that ends takes nothing from its quota.
-const fn is_given_back(number: u64) -> bool {
-    number.is_multiple_of(4)
+/// Units that a call takes at first.
+const fn reserved(number: u64) -> u64 {
+    1 + number % 5
+}
+
+/// Units that stay taken from its quotas when it has ended: none, some or all.
+const fn kept(number: u64) -> u64 {
+    match number % 4 {
+        0 => 0,
+        1 => 1,
+        _ => reserved(number),
+    }
+}
+
+/// Units that it is billed for.
+const fn billed(number: u64) -> u64 {
+    if number.is_multiple_of(3) { 0 } else { kept(number) }
+}
+
+const fn name_of(budget: &Budget) -> &'static str {
+    match budget {
+        Budget::Quota { period: Period::Day, .. } => BUDGETS[0],
+        Budget::Quota { period: Period::Week, .. } => BUDGETS[1],
+        Budget::Quota { period: Period::Month, .. } => BUDGETS[2],
+        Budget::Spend { .. } => BUDGETS[3],
+    }
 }
 
 fn config() -> RunConfig {
-    RunConfig { slots_per_worker: 16, lease_cells: 4, segment_bytes: 16 << 10, ..RunConfig::default() }
+    RunConfig { slots_per_worker: 16, lease_cells: 16, segment_bytes: 16 << 10, ..RunConfig::default() }
 }
 
 fn request(process: u64, number: u64) -> RequestId {
@@ -103,8 +134,9 @@ fn child() {
             plan,
             rate: None,
             buckets: &[],
-            quota: Some(Period::Day),
-            units: UNITS,
+            quotas: &QUOTAS,
+            spend: Some(Spend { subscription: SubscriptionId::from_uuid(Uuid::max()), price_micros: PRICE }),
+            units: reserved(number),
             degraded: DegradedMode::Refuse,
         };
         match call.try_admit(&terms) {
@@ -119,9 +151,9 @@ fn child() {
         }
         if calls.len() > IN_FLIGHT {
             let (number, call) = calls.remove(number as usize % IN_FLIGHT);
-            let counts = !is_given_back(number);
-            call.finish(Ended { counts, ..Ended::new(200, Reason::Ok) });
-            writeln!(out, "ended {number} {}", if counts { UNITS } else { 0 }).unwrap();
+            let (quota_units, billable_units) = (kept(number), billed(number));
+            call.finish(Ended { quota_units, billable_units, ..Ended::new(200, Reason::Ok) });
+            writeln!(out, "ended {number} {quota_units}").unwrap();
         }
     }
 }
@@ -152,6 +184,9 @@ fn answer(desk: &mut Desk, message: Message, moment: Moment, out: &mut impl Writ
                 limit: u64::MAX,
                 left: u64::MAX,
             };
+            for want in &grant.wants {
+                writeln!(out, "granted {} {}", want.lease, name_of(&want.budget)).unwrap();
+            }
             let answers = grant.wants.iter().map(|want| LeaseAnswer { lease: want.lease, outcome }).collect();
             desk.granted(&LeaseAnswers { answers, ..LeaseAnswers::default() }, moment);
         }
@@ -172,6 +207,8 @@ struct Reported {
     admitted: BTreeSet<u64>,
     /// Units of ended calls.
     ended: BTreeMap<u64, u64>,
+    /// Of which budget leases are.
+    granted: BTreeMap<LeaseId, String>,
     /// Units of closed leases.
     settled: BTreeMap<LeaseId, u64>,
     /// Checksums of batches.
@@ -214,6 +251,9 @@ impl Reported {
             ["ended", number, units] => {
                 self.ended.insert(number.parse().unwrap(), units.parse().unwrap());
             }
+            ["granted", lease, budget] => {
+                self.granted.insert(lease.parse().unwrap(), (*budget).to_owned());
+            }
             ["settled", lease, units] => {
                 self.settled.insert(lease.parse().unwrap(), units.parse().unwrap());
             }
@@ -232,8 +272,10 @@ impl Reported {
 struct Books {
     acked: BTreeMap<(IncarnationId, u32), u64>,
     checks: BTreeMap<Name, u32>,
-    records: BTreeMap<RequestId, (Reason, u64)>,
-    /// Units of each lease by the records.
+    records: BTreeMap<RequestId, Outcome>,
+    /// Of which budget leases are.
+    granted: BTreeMap<LeaseId, String>,
+    /// Units of each lease of the shortest period, by the records.
     recorded: BTreeMap<LeaseId, u64>,
     /// Units of each lease by its cell.
     spent: BTreeMap<LeaseId, u64>,
@@ -262,7 +304,7 @@ impl Books {
             if let Some(lease) = outcome.lease {
                 *self.recorded.entry(lease).or_default() += outcome.quota_units;
             }
-            let before = self.records.insert(record.request_id, (outcome.reason, outcome.quota_units));
+            let before = self.records.insert(record.request_id, outcome);
             assert_eq!(before, None, "{} has two records", record.request_id);
         }
     }
@@ -296,15 +338,41 @@ impl Books {
         assert!(!reported.opened.is_empty());
         for number in &reported.opened {
             let id = request(process, *number);
-            let (reason, units) = self.records.get(&id).unwrap_or_else(|| panic!("{id} left no record"));
+            let outcome = self.records.get(&id).unwrap_or_else(|| panic!("{id} left no record"));
+            let counted = (outcome.quota_units, outcome.spend_micros);
+            let charged = |period: &Period| outcome.flags.contains(Flags::charged(*period));
+            let flagged = QUOTAS.iter().filter(|period| charged(period)).count();
+            let full = (reserved(*number), reserved(*number) * PRICE);
+            let settled = (kept(*number), billed(*number) * PRICE);
             if let Some(expected) = reported.ended.get(number) {
-                assert_eq!((units, *reason == Reason::Interrupted), (expected, false), "{id}");
+                assert_ne!(outcome.reason, Reason::Interrupted, "{id}");
+                assert_eq!(outcome.quota_units, *expected, "{id}");
+                assert!(flagged == 0 || counted == settled && flagged == 3, "{id} ended as {outcome:?}");
                 continue;
             }
-            if *reason == Reason::Interrupted && reported.admitted.contains(number) {
-                let given_back = is_given_back(*number) && *units == 0;
-                assert!(*units == UNITS || given_back, "{id} was admitted and has {units} units");
+            if outcome.reason != Reason::Interrupted {
+                continue;
             }
+            let taken = flagged == 3 && (counted == full || counted == settled);
+            let nothing = flagged == 0 && counted == (0, 0) && !reported.admitted.contains(number);
+            assert!(taken || nothing, "{id} took from some of its budgets: {outcome:?}");
+        }
+    }
+
+    /// What records and leases say of each budget.
+    fn agree(&self) {
+        for (place, budget) in BUDGETS.iter().enumerate() {
+            let counted = |outcome: &Outcome| match QUOTAS.get(place) {
+                Some(period) if outcome.flags.contains(Flags::charged(*period)) => outcome.quota_units,
+                Some(_) => 0,
+                None => outcome.spend_micros,
+            };
+            let recorded: u64 = self.records.values().map(counted).sum();
+            let of_budget = |lease: &LeaseId| self.granted.get(lease).is_some_and(|it| it == budget);
+            let spent: u64 =
+                self.spent.iter().filter(|(lease, _)| of_budget(lease)).map(|(_, units)| units).sum();
+            assert_eq!(recorded, spent, "records and lease counters disagree about the budget {budget}");
+            assert!(recorded > 0);
         }
     }
 }
@@ -318,6 +386,7 @@ fn fifty_kills_lose_no_call_and_double_none() {
     for process in 0..ROUNDS {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let reported = kill_one(directory.path(), process, 20 + (state >> 40) as usize % 1_500);
+        books.granted.extend(reported.granted.iter().map(|(lease, budget)| (*lease, budget.clone())));
         reported.settled.iter().for_each(|(lease, units)| books.state(*lease, *units));
         reported.sent.iter().for_each(|(name, check)| books.see(*name, *check));
         reports.push((process, reported));
@@ -327,13 +396,14 @@ fn fifty_kills_lose_no_call_and_double_none() {
         }
     }
     reports.iter().for_each(|(process, reported)| books.check(*process, reported));
-    let charged = |(reason, units): &(Reason, u64)| *reason == Reason::Interrupted && *units == UNITS;
-    let interrupted = books.records.values().filter(|record| charged(record)).count();
+    let charged = |outcome: &&Outcome| outcome.reason == Reason::Interrupted && outcome.quota_units > 0;
+    let interrupted = books.records.values().filter(charged).count();
     assert!(
         interrupted >= ROUNDS as usize,
         "only {interrupted} calls were in flight when their process died"
     );
+    books.agree();
+    books.spent.retain(|lease, units| *units > 0 && books.granted.get(lease).is_some_and(|it| it == "day"));
     books.recorded.retain(|_, units| *units > 0);
-    books.spent.retain(|_, units| *units > 0);
     assert_eq!(books.recorded, books.spent, "records and lease counters disagree");
 }

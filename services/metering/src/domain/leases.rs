@@ -9,12 +9,10 @@
 //! [`QuotaPeriod::grant`] the caller makes sure, under a lock, that the asking run has not ended.
 
 use common::id::{IncarnationId, LeaseId};
-use contracts::lease::{GatewayRegister, LeaseOutcome, LeaseStatement, LeaseWant};
+use contracts::lease::{GatewayRegister, LeaseOutcome, LeaseStatement, LeaseWant, MAX_LEASE};
 
 use super::periods::Span;
 
-/// Largest lease; leaves room in the gateway's packed counters.
-pub const MAX_LEASE: u64 = 1 << 32;
 /// One lease takes at most this part of what is free, so that chunks shrink as the limit comes near.
 const SHARE: u64 = 4;
 /// How soon a gateway may ask again while recalled leases can bring units back.

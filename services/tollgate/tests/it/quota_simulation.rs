@@ -1,4 +1,5 @@
-//! Are quotas hard, and does every call leave exactly one record, whatever dies, is lost, repeated or late?
+//! Are quotas and spend caps hard, taken from all together or not at all, and does every call leave exactly one record, whatever
+//! dies, is lost, repeated or late?
 //!
 //! Each schedule is a seed: gateways (the real spool, ledger and desk, on a disk in memory) and an authority (the real rules)
 //! exchange messages over a bad network while gateways are killed at any store, lose power, restart, are forgotten, and
@@ -72,6 +73,13 @@ fn lease_state_that_is_trusted_after_a_loss_of_power_breaks_the_quota() {
     // Where no further call tried the quota, only the sums are wrong.
     let expected = [&Invariant::QuotaIsHard, &Invariant::RecordsAgreeWithLeases];
     assert_eq!(broken.keys().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn charges_that_are_not_recovered_together_are_noticed() {
+    let broken = broken_by(Fault::ChargesTorn);
+    assert!(broken.contains_key(&Invariant::AllOrNothing), "{broken:?}");
+    assert!(!broken.contains_key(&Invariant::QuotaIsHard), "{broken:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! From a lease in an account back to metering: when it is closed, what is stated of it, until that is acknowledged.
+//! From a lease in an purse back to metering: when it is closed, what is stated of it, until that is acknowledged.
 
 use std::sync::Arc;
 
@@ -9,8 +9,11 @@ use super::wishes::adapt;
 use super::{BATCH, Closing, Desk, RESEND_US};
 use crate::spool::Moment;
 
-/// A lease unused for this long goes back.
-const IDLE_US: i64 = 30_000_000;
+/// A lease unused for this long goes back: metering calls it back sooner when others want its units, so there is no hurry while
+/// there is room for leases.
+const IDLE_US: i64 = 900_000_000;
+/// The same while few cells are free.
+const IDLE_CROWDED_US: i64 = 30_000_000;
 /// A lease that no call has used yet is kept this long although metering wants it back: the call it was for is on its way.
 const FRESH_US: i64 = 200_000;
 
@@ -74,14 +77,14 @@ impl Desk {
         let ceiling_acked = ceiling == held.lease.granted;
         held.closing = Some(Closing { ceiling, ceiling_acked, final_sent: false, send_at: now.timer });
         self.closing.insert(id);
-        let account = &held.account;
-        for slot in [&account.current, &account.spare] {
+        let purse = &held.purse;
+        for slot in [&purse.current, &purse.spare] {
             if slot.load().as_ref().is_some_and(|lease| lease.id == id) {
                 slot.store(None);
             }
         }
         if held.lease.gate().taken == held.lease.granted {
-            adapt(account, now.timer - held.granted_at);
+            adapt(purse, now.timer - held.granted_at);
         }
     }
 
@@ -115,6 +118,8 @@ impl Desk {
     }
 
     pub(super) fn sweep(&mut self, now: Moment) {
+        let crowded = self.free_cells.len() * 2 < self.run.cells().count() as usize;
+        let idle_us = if crowded { IDLE_CROWDED_US } else { IDLE_US };
         let mut over = Vec::new();
         for (id, held) in self.held.iter_mut().filter(|(_, held)| held.closing.is_none()) {
             let gate = held.lease.gate();
@@ -123,13 +128,13 @@ impl Desk {
                 held.used_at = now.timer;
             }
             let used_up = gate.taken == held.lease.granted && gate.in_flight == 0;
-            if used_up || now.wall >= held.lease.period_end || now.timer - held.used_at >= IDLE_US {
-                over.push((*id, Arc::clone(&held.account)));
+            if used_up || now.wall >= held.lease.period_end || now.timer - held.used_at >= idle_us {
+                over.push((*id, Arc::clone(&held.purse)));
             }
         }
-        for (id, account) in over {
+        for (id, purse) in over {
             self.close(id, now);
-            self.promote(&account, now);
+            self.promote(&purse, now);
         }
         self.accounts.sweep(now.wall);
     }

@@ -1,14 +1,14 @@
-//! From a worker's need to a lease in its account: wishes, what metering answers to them, and how much to ask for.
+//! From a worker's need to a lease in its purse: wishes, what metering answers to them, and how much to ask for.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use common::id::{KeyId, LeaseId, UsagePlanId};
-use contracts::lease::{LeaseOutcome, LeaseWant};
+use common::id::LeaseId;
+use contracts::lease::{Budget, LeaseOutcome, LeaseWant};
 
 use super::{BATCH, Desk, Held, RESEND_US, Want};
-use crate::admission::account::Account;
 use crate::admission::lease::Lease;
+use crate::admission::purse::Purse;
 use crate::spool::Moment;
 
 /// Times metering may answer that nothing is free before calls are refused without waiting.
@@ -17,30 +17,31 @@ const SCARCE_ROUNDS: u32 = 3;
 const SCARCE_US: i64 = 2_000_000;
 /// How long an answer holds that contradicts the plan this gateway knows.
 const CONTRADICTION_US: i64 = 1_000_000;
-/// Smallest and largest number of units asked for.
-const HINTS: (u64, u64) = (16, 1 << 20);
+/// Smallest and largest number of calls that units are asked for. A lease asks for its successor with a quarter of it left, so that
+/// at the smallest one call in 192 causes a request.
+const HINTS: (u64, u64) = (256, 1 << 20);
 /// A lease used up faster than this asks for twice as much, one that lasts four times longer for half.
 const HORIZON_US: i64 = 2_000_000;
 
 impl Desk {
-    pub(super) fn want(&mut self, account: Arc<Account>, now: Moment) {
-        self.promote(&account, now);
-        let key = (account.key, account.plan);
-        if self.wants.contains_key(&key) || account.spare.load().is_some() {
-            account.wanted.store(self.wants.contains_key(&key), Ordering::Release);
-            account.changed.notify_waiters();
+    pub(super) fn want(&mut self, purse: Arc<Purse>, now: Moment) {
+        self.promote(&purse, now);
+        let budget = purse.budget;
+        if self.wants.contains_key(&budget) || purse.spare.load().is_some() {
+            purse.wanted.store(self.wants.contains_key(&budget), Ordering::Release);
+            purse.changed.notify_waiters();
             return;
         }
         let lease = self.next_id(now);
-        self.wanted_ids.insert(lease, key);
-        self.wants.insert(key, Want { lease, account, send_at: now.timer, rounds: 0 });
+        self.wanted_ids.insert(lease, budget);
+        self.wants.insert(budget, Want { lease, purse, send_at: now.timer, rounds: 0 });
     }
 
     /// Puts the spare lease in the place of a current one that has nothing to give.
-    pub(super) fn promote(&mut self, account: &Arc<Account>, now: Moment) {
-        let Some(spare) = account.spare.load_full() else { return };
-        let current = account.current.load_full();
-        let need = account.need.load(Ordering::Relaxed);
+    pub(super) fn promote(&mut self, purse: &Arc<Purse>, now: Moment) {
+        let Some(spare) = purse.spare.load_full() else { return };
+        let current = purse.current.load_full();
+        let need = purse.need.load(Ordering::Relaxed);
         let usable = current.as_ref().is_some_and(|lease| {
             let gate = lease.gate();
             !gate.barred && lease.covers(now.wall) && lease.granted - gate.taken.min(lease.granted) >= need
@@ -48,8 +49,8 @@ impl Desk {
         if usable {
             return;
         }
-        account.current.store(Some(spare));
-        account.spare.store(None);
+        purse.current.store(Some(spare));
+        purse.spare.store(None);
         if let Some(current) = current {
             self.close(current.id, now);
         }
@@ -62,57 +63,58 @@ impl Desk {
         let mut due = Vec::new();
         for want in self.wants.values_mut().filter(|want| want.send_at <= now.timer).take(BATCH) {
             want.send_at = now.timer + RESEND_US;
-            let account = &want.account;
-            let leases = [account.current.load_full(), account.spare.load_full()];
+            let purse = &want.purse;
+            let need = purse.need.load(Ordering::Relaxed);
+            let leases = [purse.current.load_full(), purse.spare.load_full()];
             due.push(LeaseWant {
                 lease: want.lease,
-                budget: account.budget(),
+                budget: purse.budget,
                 at: now.wall,
-                need: account.need.load(Ordering::Relaxed),
-                hint: account.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1),
+                need,
+                hint: need.saturating_mul(purse.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1)),
                 holds: leases.into_iter().flatten().map(|lease| lease.id).collect(),
             });
         }
         due
     }
 
-    pub(super) fn answered(&mut self, key: (KeyId, UsagePlanId), outcome: LeaseOutcome, now: Moment) {
-        let Some(want) = self.wants.get_mut(&key) else { return };
-        let account = Arc::clone(&want.account);
+    pub(super) fn answered(&mut self, budget: Budget, outcome: LeaseOutcome, now: Moment) {
+        let Some(want) = self.wants.get_mut(&budget) else { return };
+        let purse = Arc::clone(&want.purse);
         if let LeaseOutcome::Scarce { retry_after_us, .. } = outcome {
             want.rounds += 1;
             let wait = i64::try_from(retry_after_us).unwrap_or(RESEND_US).min(RESEND_US);
             want.send_at = now.timer + wait;
             if want.rounds < SCARCE_ROUNDS {
-                self.close_fragments(&account, now);
+                self.close_fragments(&purse, now);
                 return;
             }
         }
         let id = want.lease;
-        self.wants.remove(&key);
+        self.wants.remove(&budget);
         self.wanted_ids.remove(&id);
         // Whoever needs more than one unit says so again.
-        account.need.store(1, Ordering::Relaxed);
+        purse.need.store(1, Ordering::Relaxed);
         match outcome {
             LeaseOutcome::Granted { units, period_start, period_end, limit, left } => {
-                self.install(id, &account, units, (period_start, period_end), (limit, left), now);
+                self.install(id, &purse, units, (period_start, period_end), (limit, left), now);
             }
-            LeaseOutcome::Scarce { .. } => self.set_scarce(&account, now.timer + SCARCE_US),
-            LeaseOutcome::Exhausted { until, left, .. } => account.set_exhausted(until, left),
+            LeaseOutcome::Scarce { .. } => self.set_scarce(&purse, now.timer + SCARCE_US),
+            LeaseOutcome::Exhausted { until, left, .. } => purse.set_exhausted(until, left),
             LeaseOutcome::Unlimited => {
-                self.set_scarce(&account, now.timer + CONTRADICTION_US);
-                account.set_unlimited(true);
+                self.set_scarce(&purse, now.timer + CONTRADICTION_US);
+                purse.set_unlimited(true);
             }
-            LeaseOutcome::Unknown => self.set_scarce(&account, now.timer + CONTRADICTION_US),
+            LeaseOutcome::Unknown => self.set_scarce(&purse, now.timer + CONTRADICTION_US),
         }
-        account.wanted.store(false, Ordering::Release);
-        account.changed.notify_waiters();
+        purse.wanted.store(false, Ordering::Release);
+        purse.changed.notify_waiters();
     }
 
     fn install(
         &mut self,
         id: LeaseId,
-        account: &Arc<Account>,
+        purse: &Arc<Purse>,
         units: u64,
         period: (i64, i64),
         (limit, left): (u64, u64),
@@ -120,7 +122,7 @@ impl Desk {
     ) {
         let Some(cell) = self.free_cells.pop().filter(|_| !self.shutting_down) else {
             self.strays.insert(id, now.timer);
-            self.set_scarce(account, now.timer + CONTRADICTION_US);
+            self.set_scarce(purse, now.timer + CONTRADICTION_US);
             return;
         };
         // In the mapping before any call can use it.
@@ -129,24 +131,24 @@ impl Desk {
         let (seen_taken, closing) = (0, None);
         let held = Held {
             lease: Arc::clone(&lease),
-            account: Arc::clone(account),
+            purse: Arc::clone(purse),
             granted_at: now.timer,
             seen_taken,
             used_at: now.timer,
             closing,
         };
         self.held.insert(id, held);
-        let replaced = account.spare.swap(Some(lease));
+        let replaced = purse.spare.swap(Some(lease));
         if let Some(replaced) = replaced {
             self.close(replaced.id, now);
         }
-        self.promote(account, now);
+        self.promote(purse, now);
     }
 
     /// Gives back what is left in leases that is too little for the call that waits.
-    fn close_fragments(&mut self, account: &Account, now: Moment) {
-        let need = account.need.load(Ordering::Relaxed);
-        for slot in [&account.current, &account.spare] {
+    fn close_fragments(&mut self, purse: &Purse, now: Moment) {
+        let need = purse.need.load(Ordering::Relaxed);
+        for slot in [&purse.current, &purse.spare] {
             if let Some(lease) = slot.load_full()
                 && lease.granted - lease.gate().taken.min(lease.granted) < need
             {
@@ -155,10 +157,10 @@ impl Desk {
         }
     }
 
-    fn set_scarce(&mut self, account: &Arc<Account>, until: i64) {
-        account.set_scarce(true);
+    fn set_scarce(&mut self, purse: &Arc<Purse>, until: i64) {
+        purse.set_scarce(true);
         self.ids += 1;
-        self.verdicts.insert((until, self.ids), Arc::clone(account));
+        self.verdicts.insert((until, self.ids), Arc::clone(purse));
     }
 
     /// Takes verdicts back whose time is over: the next call asks again.
@@ -167,18 +169,18 @@ impl Desk {
             if entry.key().0 > now.timer {
                 return;
             }
-            let account = entry.remove();
-            account.set_scarce(false);
-            account.set_unlimited(false);
+            let purse = entry.remove();
+            purse.set_scarce(false);
+            purse.set_unlimited(false);
         }
     }
 
     /// A wish whose lease was closed unseen goes on under another id.
     pub(super) fn renew_want(&mut self, id: LeaseId, now: Moment) {
-        let Some(key) = self.wanted_ids.remove(&id) else { return };
+        let Some(budget) = self.wanted_ids.remove(&id) else { return };
         let lease = self.next_id(now);
-        self.wanted_ids.insert(lease, key);
-        if let Some(want) = self.wants.get_mut(&key) {
+        self.wanted_ids.insert(lease, budget);
+        if let Some(want) = self.wants.get_mut(&budget) {
             want.lease = lease;
             want.send_at = now.timer;
         }
@@ -197,8 +199,8 @@ impl Desk {
 }
 
 /// Learns from a lease that was used up how much to ask for next time.
-pub(super) fn adapt(account: &Account, lasted_us: i64) {
-    let hint = account.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1);
+pub(super) fn adapt(purse: &Purse, lasted_us: i64) {
+    let hint = purse.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1);
     let next = if lasted_us < HORIZON_US {
         hint * 2
     } else if lasted_us > 4 * HORIZON_US {
@@ -206,5 +208,5 @@ pub(super) fn adapt(account: &Account, lasted_us: i64) {
     } else {
         hint
     };
-    account.hint.store(next.clamp(HINTS.0, HINTS.1), Ordering::Relaxed);
+    purse.hint.store(next.clamp(HINTS.0, HINTS.1), Ordering::Relaxed);
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use common::id::{GatewayId, IncarnationId, KeyId, LeaseId, RequestId, UsagePlanId};
+use common::id::{GatewayId, IncarnationId, LeaseId, RequestId};
 use contracts::lease::{
     AppendBatch, Appended, Budget, GatewayRegister, LeaseAnswer, LeaseAnswers, LeaseGrant, LeaseSettle,
     LeaseSettled, ReportWatermark, WatermarkReported,
 };
 use contracts::metering::Period;
-use contracts::record::Batch;
+use contracts::record::{Batch, Flags, Reason};
 use metering::domain::leases::{QuotaPeriod, Statement, runs_to_write_off};
 use metering::domain::periods::{Span, containing};
 
@@ -17,18 +17,23 @@ use super::invariants::{Broken, Fault, Invariant};
 /// A record as the store keeps it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
+    pub(super) reason: Reason,
     pub(super) units: u64,
-    pub(super) period: i64,
+    pub(super) spend: u64,
+    pub(super) flags: Flags,
+    pub(super) at: i64,
 }
 
-type PeriodKey = (KeyId, UsagePlanId, i64);
+/// A budget, and where its period starts.
+type PeriodKey = (Budget, i64);
 
 #[derive(Debug)]
 pub(super) struct Authority {
     fault: Fault,
-    pub(super) limit: u64,
-    /// Highest limit that was ever in force.
-    pub(super) highest: u64,
+    /// By kind of budget.
+    pub(super) limits: Limits,
+    /// Highest limits that were ever in force.
+    pub(super) highest: Limits,
     runs: BTreeMap<IncarnationId, (GatewayId, bool)>,
     pub(super) periods: BTreeMap<PeriodKey, QuotaPeriod>,
     place: BTreeMap<LeaseId, PeriodKey>,
@@ -41,11 +46,11 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    pub(super) fn new(fault: Fault, limit: u64) -> Self {
+    pub(super) fn new(fault: Fault, limits: Limits) -> Self {
         Self {
             fault,
-            limit,
-            highest: limit,
+            limits,
+            highest: limits,
             runs: BTreeMap::new(),
             periods: BTreeMap::new(),
             place: BTreeMap::new(),
@@ -58,11 +63,13 @@ impl Authority {
         }
     }
 
-    pub(super) fn set_limit(&mut self, limit: u64) {
-        self.limit = limit;
-        self.highest = self.highest.max(limit);
-        for period in self.periods.values_mut() {
-            period.set_limit(limit);
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        for (highest, limit) in self.highest.iter_mut().zip(limits) {
+            *highest = limit.max(*highest);
+        }
+        for ((budget, _), period) in &mut self.periods {
+            period.set_limit(limits[kind_of(budget)]);
         }
     }
 
@@ -97,10 +104,11 @@ impl Authority {
         let ended = self.runs.get(&request.incarnation).is_none_or(|(_, ended)| *ended);
         let mut answers = Vec::new();
         for want in request.wants.iter().filter(|_| !ended) {
-            let span = containing(Period::Day, want.at);
-            let Budget::Quota { key, plan, .. } = want.budget else { continue };
-            let key = self.place.get(&want.lease).copied().unwrap_or((key, plan, span.start));
-            let period = self.periods.entry(key).or_insert_with(|| QuotaPeriod::new(span, self.limit));
+            let kind = kind_of(&want.budget);
+            let span = Self::span(kind, want.at);
+            let key = self.place.get(&want.lease).copied().unwrap_or((want.budget, span.start));
+            let limit = self.limits[kind];
+            let period = self.periods.entry(key).or_insert_with(|| QuotaPeriod::new(span, limit));
             let outcome = period.grant(request.incarnation, want);
             if period.leases.iter().any(|lease| lease.id == want.lease) {
                 self.place.insert(want.lease, key);
@@ -146,8 +154,11 @@ impl Authority {
         let watermark = self.watermarks.get(&request.gateway).copied().unwrap_or(i64::MIN);
         for record in batch.records().map_err(Broken::batch)? {
             let stored = Stored {
+                reason: record.outcome.reason,
                 units: record.outcome.quota_units,
-                period: containing(Period::Day, record.started_at).start,
+                spend: record.outcome.spend_micros,
+                flags: record.outcome.flags,
+                at: record.started_at,
             };
             if self.records.insert(record.request_id, stored).is_some() {
                 return Err(Invariant::OneRecord.broken(format!("{} has two records", record.request_id)));
@@ -187,7 +198,22 @@ impl Authority {
         }
     }
 
-    pub(super) fn span(at: i64) -> Span {
-        containing(Period::Day, at)
+    /// The period of a kind of budget.
+    pub(super) fn span(kind: usize, at: i64) -> Span {
+        containing(QUOTAS.get(kind).copied().unwrap_or(Period::Month), at)
+    }
+}
+
+/// The limits of each kind of budget: the quotas, then the spend cap.
+pub(super) type Limits = [u64; 3];
+/// Periods of the quotas that a plan of the simulation can have.
+pub(super) const QUOTAS: [Period; 2] = [Period::Day, Period::Week];
+/// The spend cap among the kinds of budgets.
+pub(super) const SPEND: usize = 2;
+
+pub(super) fn kind_of(budget: &Budget) -> usize {
+    match budget {
+        Budget::Quota { period, .. } => QUOTAS.iter().position(|quota| quota == period).unwrap_or(0),
+        Budget::Spend { .. } => SPEND,
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use common::Clock;
-use common::id::{ApiId, GatewayId, IncarnationId, KeyId, RequestId, TenantId, UsagePlanId};
+use common::id::{ApiId, GatewayId, IncarnationId, KeyId, RequestId, SubscriptionId, TenantId, UsagePlanId};
 use contracts::lease::{AppendBatch, ReportWatermark};
 use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
-    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Terms, Unrecorded,
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Spend, Terms, Unrecorded,
 };
 use gateway::spool::memory::MemoryDisk;
 use gateway::spool::recovery::recover;
@@ -25,8 +25,8 @@ pub(super) struct Known {
     pub(super) key: KeyId,
     pub(super) run: IncarnationId,
     pub(super) units: u64,
-    /// Period in which it was admitted.
-    pub(super) period: i64,
+    /// When it was admitted, as recorded.
+    pub(super) at: i64,
     pub(super) fate: Fate,
 }
 
@@ -36,8 +36,8 @@ pub(super) enum Fate {
     Open,
     /// Let through to the upstream.
     Forwarded,
-    /// Ended for good, with these units.
-    Ended(u64),
+    /// Ended for good, with these units taken from quotas and these billed.
+    Ended(u64, u64),
     /// The process died in the middle of an operation on it.
     Unsure,
 }
@@ -45,12 +45,43 @@ pub(super) enum Fate {
 pub(super) struct Gateway {
     pub(super) id: GatewayId,
     pub(super) disk: MemoryDisk,
+    pub(super) terms: Budgets,
+    /// Recovery finds only the first charge of a call.
+    pub(super) charges_torn: bool,
     pub(super) boot: u32,
     pub(super) live: Option<Live>,
 }
 
+/// What calls of every key are charged to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budgets {
+    pub(super) plan: UsagePlanId,
+    pub(super) quotas: &'static [Period],
+    pub(super) subscription: Option<SubscriptionId>,
+}
+
+/// Micro-units of money for each unit.
+pub(super) const PRICE: u64 = 3;
+
+impl Budgets {
+    fn terms(self, key: KeyId, units: u64) -> Terms<'static> {
+        let spend = |subscription| Spend { subscription, price_micros: PRICE };
+        Terms {
+            key,
+            plan: self.plan,
+            rate: None,
+            buckets: &[],
+            quotas: self.quotas,
+            spend: self.subscription.map(spend),
+            units,
+            degraded: DegradedMode::Refuse,
+        }
+    }
+}
+
 pub(super) struct Live {
     pub(super) run: Arc<Run>,
+    terms: Budgets,
     pub(super) desk: Desk,
     pub(super) keeper: Keeper,
     pub(super) ledgers: Vec<Ledger>,
@@ -79,23 +110,14 @@ pub(super) fn config() -> RunConfig {
     }
 }
 
-fn terms(key: KeyId, plan: UsagePlanId, units: u64) -> Terms<'static> {
-    Terms {
-        key,
-        plan,
-        rate: None,
-        buckets: &[],
-        quota: Some(Period::Day),
-        units,
-        degraded: DegradedMode::Refuse,
-    }
-}
-
 impl Gateway {
     /// Starts a process on what the last one left. Nothing if it dies while it starts.
     pub(super) fn start(&mut self, incarnation: IncarnationId, now: i64, boot: u32) -> Option<()> {
         let disk = Disk::Memory(self.disk.clone());
         let boot = format!("boot {boot}");
+        if self.charges_torn {
+            tear_charges(&disk);
+        }
         let recovered = recover(&disk, &boot).ok()?;
         let run = Arc::new(Run::start(disk, self.id, incarnation, &boot, config()).ok()?);
         let accounts = Arc::new(Accounts::default());
@@ -118,7 +140,9 @@ impl Gateway {
         if self.disk.is_dead() {
             return None;
         }
-        self.live = Some(Live { run, desk, keeper, ledgers, calls: Vec::new(), pending: Vec::new(), clock });
+        let terms = self.terms;
+        self.live =
+            Some(Live { run, terms, desk, keeper, ledgers, calls: Vec::new(), pending: Vec::new(), clock });
         Some(())
     }
 }
@@ -129,7 +153,7 @@ impl Live {
         &mut self,
         worker: usize,
         request_id: RequestId,
-        (key, plan, units): (KeyId, UsagePlanId, u64),
+        (key, units): (KeyId, u64),
         now: i64,
         disk: &MemoryDisk,
         known: &mut BTreeMap<RequestId, Known>,
@@ -146,18 +170,19 @@ impl Live {
             client_ip: None,
             started_at: now,
         };
-        let entry = Known { key, run: self.run.incarnation(), units, period: 0, fate: Fate::Unsure };
+        let entry = Known { key, run: self.run.incarnation(), units, at: 0, fate: Fate::Unsure };
         let Ok(mut call) = self.ledgers[worker].open(&opening) else { return };
         known.insert(request_id, entry);
         if disk.is_dead() {
             return;
         }
         known.insert(request_id, Known { fate: Fate::Open, ..entry });
-        call.identify(&Subject { key: Some(key), usage_plan: Some(plan), ..Subject::default() });
+        let usage_plan = Some(self.terms.plan);
+        call.identify(&Subject { key: Some(key), usage_plan, ..Subject::default() });
         if disk.is_dead() {
             return;
         }
-        self.try_admit((request_id, call), &terms(key, plan, units), disk, known);
+        self.try_admit((request_id, call), &self.terms.terms(key, units), disk, known);
     }
 
     /// Tries a pending call again, or lets it go.
@@ -165,7 +190,6 @@ impl Live {
         &mut self,
         index: usize,
         give_up: bool,
-        plan: UsagePlanId,
         disk: &MemoryDisk,
         known: &mut BTreeMap<RequestId, Known>,
     ) {
@@ -174,7 +198,7 @@ impl Live {
         if give_up {
             return finish((request_id, call), Ended::new(503, Reason::LeaseUnavailable), disk, known);
         }
-        self.try_admit((request_id, call), &terms(entry.key, plan, entry.units), disk, known);
+        self.try_admit((request_id, call), &self.terms.terms(entry.key, entry.units), disk, known);
     }
 
     fn try_admit(
@@ -191,10 +215,8 @@ impl Live {
         }
         match decision {
             Decision::Admitted(_) => {
-                let period = super::authority::Authority::span(call.started_at()).start;
-                known
-                    .entry(request_id)
-                    .and_modify(|known| (known.fate, known.period) = (Fate::Forwarded, period));
+                let at = call.started_at();
+                known.entry(request_id).and_modify(|known| (known.fate, known.at) = (Fate::Forwarded, at));
                 self.calls.push((request_id, call));
             }
             Decision::Refused(refusal) => {
@@ -213,19 +235,20 @@ impl Live {
         known: &mut BTreeMap<RequestId, Known>,
     ) {
         let (request_id, call) = self.calls.swap_remove(index);
-        match how % 8 {
-            0 | 1 => finish(
-                (request_id, call),
-                Ended { counts: false, ..Ended::new(500, Reason::Ok) },
-                disk,
-                known,
-            ),
+        let units = known.get(&request_id).map_or(0, |known| known.units);
+        let (quota_units, billable_units) = match how % 8 {
+            0 | 1 => (0, 0),
             2 => {
                 drop(call);
-                ended(request_id, true, disk, known);
+                return ended(request_id, (units, 0), disk, known);
             }
-            _ => finish((request_id, call), Ended::new(200, Reason::Ok), disk, known),
-        }
+            3 => (units / 2, units / 2),
+            4 => (units, 0),
+            5 => (0, units),
+            _ => (units, units),
+        };
+        let how = Ended { quota_units, billable_units, ..Ended::new(200, Reason::Ok) };
+        finish((request_id, call), how, disk, known);
     }
 
     /// What keeps it busy, for a failed schedule.
@@ -272,16 +295,41 @@ fn finish(
     known: &mut BTreeMap<RequestId, Known>,
 ) {
     call.finish(how);
-    ended(request_id, how.counts, disk, known);
+    ended(request_id, (how.quota_units, how.billable_units), disk, known);
 }
 
-fn ended(request_id: RequestId, counts: bool, disk: &MemoryDisk, known: &mut BTreeMap<RequestId, Known>) {
+/// Notes that a call ended with these units taken from quotas and these billed.
+fn ended(
+    request_id: RequestId,
+    (quota_units, billed): (u64, u64),
+    disk: &MemoryDisk,
+    known: &mut BTreeMap<RequestId, Known>,
+) {
     let Some(entry) = known.get_mut(&request_id) else { return };
     let forwarded = entry.fate == Fate::Forwarded;
-    entry.fate = match (disk.is_dead(), forwarded && counts) {
-        (true, true) => return,
-        (true, false) => Fate::Unsure,
-        (false, true) => Fate::Ended(entry.units),
-        (false, false) => Fate::Ended(0),
+    let keeps_all = forwarded && quota_units == entry.units && billed == entry.units;
+    entry.fate = match (disk.is_dead(), forwarded) {
+        // It counts as much whether it ended in time or is found interrupted.
+        (true, _) if keeps_all => return,
+        (true, _) => Fate::Unsure,
+        (false, true) => Fate::Ended(quota_units, billed),
+        (false, false) => Fate::Ended(0, 0),
     };
+}
+
+/// The planted fault: every slot forgets all its charges but the first.
+fn tear_charges(disk: &Disk) {
+    const FIRST_SLOT: usize = 4096;
+    const SLOT: usize = 2048;
+    for directory in disk.directories().unwrap_or_default() {
+        for worker in 0..WORKERS {
+            let Ok(map) = disk.open(&format!("{directory}/slots-{worker:04}")) else { continue };
+            for at in (FIRST_SLOT..map.len()).step_by(SLOT) {
+                let state = map.load(at);
+                if state >> 8 > 1 {
+                    map.store(at, state & 0xFF | 1 << 8);
+                }
+            }
+        }
+    }
 }

@@ -10,6 +10,8 @@ pub(super) enum Fault {
     PowerLossTrusted,
     /// Metering does not look at the sequence of batches.
     RepeatsTaken,
+    /// A recovery that finds only the first of a call's charges.
+    ChargesTorn,
 }
 
 /// What must hold, whatever happens.
@@ -21,6 +23,8 @@ pub(super) enum Invariant {
     OneRecord,
     /// No call is without a record, unless its run lost power.
     NoCallLost,
+    /// A call takes from all its budgets or from none.
+    AllOrNothing,
     /// A record counts what the call took.
     RecordsCountTruly,
     /// Records and leases count the same.

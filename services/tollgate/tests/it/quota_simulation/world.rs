@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::id::{GatewayId, IncarnationId, KeyId, RequestId, UsagePlanId};
-use contracts::lease::{AppendBatch, Appended, LeaseAnswers, LeaseSettle, LeaseSettled, WatermarkReported};
-use gateway::admission::Message;
+use common::id::{GatewayId, IncarnationId, KeyId, RequestId, SubscriptionId, UsagePlanId};
+use contracts::lease::{
+    AppendBatch, Appended, Budget, LeaseAnswers, LeaseSettle, LeaseSettled, WatermarkReported,
+};
+use contracts::record::{Flags, Reason};
+use gateway::admission::{Message, Published};
 use gateway::spool::Disk;
 use gateway::spool::memory::MemoryDisk;
 use uuid::Uuid;
 
-use super::authority::Authority;
-use super::gateway::{Fate, Gateway, Known, Outgoing, WORKERS, moment};
+use super::authority::{Authority, Limits, QUOTAS, SPEND, kind_of};
+use super::gateway::{Budgets, Fate, Gateway, Known, Outgoing, PRICE, WORKERS, moment};
 use super::invariants::{Broken, Fault, Invariant};
 
 /// Ten seconds before midnight, so that some schedules cross into the next period.
@@ -49,7 +52,7 @@ pub(super) struct World {
     runs: u128,
     requests: u128,
     keys: Vec<KeyId>,
-    plan: UsagePlanId,
+    budgets: Budgets,
     known: BTreeMap<RequestId, Known>,
     lost_power: BTreeSet<IncarnationId>,
 }
@@ -57,13 +60,19 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, fault: Fault) -> Self {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66);
-        let limit = random.below(40) + 1;
+        let limits = some_limits(&mut random);
+        let subscription = SubscriptionId::from_uuid(Uuid::from_u128(78));
+        let budgets = Budgets {
+            plan: UsagePlanId::from_uuid(Uuid::from_u128(77)),
+            quotas: &QUOTAS[..1 + random.below(2) as usize],
+            subscription: random.chance(50).then_some(subscription),
+        };
         let gateways = 1 + random.below(3);
         let keys = 1 + random.below(2);
         let mut world = Self {
             now: START - if random.chance(30) { 0 } else { 3_600_000_000 },
             fault,
-            metering: Authority::new(fault, limit),
+            metering: Authority::new(fault, limits),
             gateways: Vec::new(),
             network: BTreeMap::new(),
             posted: 0,
@@ -71,7 +80,7 @@ impl World {
             runs: 0,
             requests: 0,
             keys: (1..=keys).map(|key| KeyId::from_uuid(Uuid::from_u128(u128::from(key)))).collect(),
-            plan: UsagePlanId::from_uuid(Uuid::from_u128(77)),
+            budgets,
             known: BTreeMap::new(),
             lost_power: BTreeSet::new(),
             random,
@@ -80,6 +89,8 @@ impl World {
             world.gateways.push(Gateway {
                 id: GatewayId::from_uuid(Uuid::from_u128(u128::from(gateway) + 1)),
                 disk: MemoryDisk::default(),
+                terms: budgets,
+                charges_torn: fault == Fault::ChargesTorn,
                 boot: 0,
                 live: None,
             });
@@ -131,7 +142,7 @@ impl World {
         for gateway in &mut self.gateways {
             let Some(live) = gateway.live.as_mut() else { continue };
             while !live.pending.is_empty() {
-                live.retry(0, true, self.plan, &gateway.disk, &mut self.known);
+                live.retry(0, true, &gateway.disk, &mut self.known);
             }
             while !live.calls.is_empty() {
                 live.end(0, 7, &gateway.disk, &mut self.known);
@@ -180,24 +191,27 @@ impl World {
                 let disk = self.gateways[at].disk.clone();
                 let Some(live) = self.gateways[at].live.as_mut() else { continue };
                 for index in (0..live.pending.len()).rev() {
-                    live.retry(index, round % 4 == 3, self.plan, &disk, &mut self.known);
+                    live.retry(index, round % 4 == 3, &disk, &mut self.known);
                 }
                 while !live.calls.is_empty() {
                     live.end(0, 7, &disk, &mut self.known);
                 }
             }
             self.advance(50_000)?;
-            let period = Authority::span(self.now).start;
-            let used_up = self.keys.iter().all(|key| {
-                let period = self.metering.periods.get(&(*key, self.plan, period));
-                period.is_some_and(|period| period.settled >= period.limit)
-            });
-            if used_up {
+            let used_up = |budget: &Budget| {
+                let start = Authority::span(kind_of(budget), self.now).start;
+                let period = self.metering.periods.get(&(*budget, start));
+                // What is left may be too little for one call.
+                let least = if kind_of(budget) == SPEND { PRICE } else { 1 };
+                period.is_some_and(|period| period.settled + least > period.limit)
+            };
+            if self.keys.iter().all(|key| self.budgets_of(*key).iter().any(used_up)) {
                 return self.close_leases();
             }
         }
-        let period = Authority::span(self.now).start;
-        let left: Vec<_> = self.metering.periods.iter().filter(|(key, _)| key.2 == period).collect();
+        let now = |budget: &Budget| Authority::span(kind_of(budget), self.now).start;
+        let left: Vec<_> =
+            self.metering.periods.iter().filter(|((budget, start), _)| now(budget) == *start).collect();
         Err(Invariant::EverythingComesToRest.broken(format!("demand did not use the quota up: {left:?}")))
     }
 
@@ -217,33 +231,53 @@ impl World {
                 return Err(Invariant::NoCallLost.broken(format!("{id} ({known:?}) left no record")));
             };
             let expected = match known.fate {
-                Fate::Ended(units) => Some(units),
-                Fate::Forwarded => Some(known.units),
-                Fate::Open => Some(0),
+                Fate::Ended(units, billed) => Some((units, billed)),
+                Fate::Forwarded => Some((known.units, known.units)),
+                Fate::Open => Some((0, 0)),
                 Fate::Unsure => None,
             };
-            if expected.is_some_and(|expected| expected != stored.units) {
+            let price = self.budgets.subscription.map_or(0, |_| PRICE);
+            let charged = |period| stored.flags.contains(Flags::charged(period));
+            let quotas = self.budgets.quotas.iter().filter(|period| charged(**period)).count();
+            let all = quotas == self.budgets.quotas.len();
+            let interrupted = stored.reason == Reason::Interrupted && stored.spend != stored.units * price;
+            if quotas > 0 && !all
+                || quotas == 0 && stored.spend > 0
+                || interrupted && known.fate != Fate::Unsure
+            {
+                let what = format!("{id} ({known:?}) took from some of its budgets: {stored:?}");
+                return Err(Invariant::AllOrNothing.broken(what));
+            }
+            if expected.is_some_and(|(units, billed)| (units, billed * price) != (stored.units, stored.spend))
+            {
                 let what = format!("{id} ({known:?}) has the record {stored:?}");
                 return Err(Invariant::RecordsCountTruly.broken(what));
             }
         }
-        for ((key, _, start), period) in &self.metering.periods {
+        for ((budget, start), period) in &self.metering.periods {
             if period.open() != 0 {
-                let what = format!("period {start} of {key} has open leases: {:?}", period.leases);
+                let what = format!("period {start} of {budget:?} has open leases: {:?}", period.leases);
                 return Err(Invariant::EverythingComesToRest.broken(what));
             }
-            if period.settled > self.metering.highest {
-                let what = format!("settled {} of {}", period.settled, self.metering.highest);
+            let highest = self.metering.highest[kind_of(budget)];
+            if period.settled > highest {
+                let what = format!("settled {} of {highest} of {budget:?}", period.settled);
                 return Err(Invariant::QuotaIsHard.broken(what));
             }
         }
-        let mut recorded: BTreeMap<i64, u64> = BTreeMap::new();
+        let mut recorded: BTreeMap<(usize, i64), u64> = BTreeMap::new();
         for stored in self.metering.records.values() {
-            *recorded.entry(stored.period).or_default() += stored.units;
+            for (kind, period) in QUOTAS.iter().enumerate() {
+                if stored.flags.contains(Flags::charged(*period)) {
+                    *recorded.entry((kind, Authority::span(kind, stored.at).start)).or_default() +=
+                        stored.units;
+                }
+            }
+            *recorded.entry((SPEND, Authority::span(SPEND, stored.at).start)).or_default() += stored.spend;
         }
-        let mut settled: BTreeMap<i64, u64> = BTreeMap::new();
-        for ((_, _, start), period) in &self.metering.periods {
-            *settled.entry(*start).or_default() += period.settled;
+        let mut settled: BTreeMap<(usize, i64), u64> = BTreeMap::new();
+        for ((budget, start), period) in &self.metering.periods {
+            *settled.entry((kind_of(budget), *start)).or_default() += period.settled;
         }
         recorded.retain(|_, units| *units > 0);
         settled.retain(|_, units| *units > 0);
@@ -254,7 +288,7 @@ impl World {
         for (start, units) in &recorded {
             let settled = settled.get(start).copied().unwrap_or(0);
             if *units > settled {
-                let what = format!("records of period {start} say {units}, leases say {settled}");
+                let what = format!("records of period {start:?} say {units}, leases say {settled}");
                 return Err(Invariant::RecordsAgreeWithLeases.broken(what));
             }
         }
@@ -263,20 +297,32 @@ impl World {
 
     /// Accepted <= Q, at every moment.
     fn check_bound(&self) -> Result<(), Broken> {
-        let mut accepted: BTreeMap<(KeyId, i64), u64> = BTreeMap::new();
+        let mut accepted: BTreeMap<(Budget, i64), u64> = BTreeMap::new();
         for known in self.known.values() {
-            let units = match known.fate {
-                Fate::Forwarded => known.units,
-                Fate::Ended(units) => units,
-                Fate::Open | Fate::Unsure => 0,
+            let (units, billed) = match known.fate {
+                Fate::Forwarded => (known.units, known.units),
+                Fate::Ended(units, billed) => (units, billed),
+                Fate::Open | Fate::Unsure => (0, 0),
             };
-            *accepted.entry((known.key, known.period)).or_default() += units;
+            for budget in self.budgets_of(known.key) {
+                let kind = kind_of(&budget);
+                let taken = if kind == SPEND { billed * PRICE } else { units };
+                *accepted.entry((budget, Authority::span(kind, known.at).start)).or_default() += taken;
+            }
         }
-        let over = accepted.iter().find(|(_, units)| **units > self.metering.highest);
+        let highest = |budget: &Budget| self.metering.highest[kind_of(budget)];
+        let over = accepted.iter().find(|((budget, _), units)| **units > highest(budget));
         over.map_or(Ok(()), |(what, units)| {
-            let what = format!("accepted {units} of {} for {what:?}", self.metering.highest);
+            let what = format!("accepted {units} of {} for {what:?}", highest(&what.0));
             Err(Invariant::QuotaIsHard.broken(what))
         })
+    }
+
+    /// What calls of a key are charged to.
+    fn budgets_of(&self, key: KeyId) -> Vec<Budget> {
+        let plan = self.budgets.plan;
+        let quotas = self.budgets.quotas.iter().map(|period| Budget::Quota { key, plan, period: *period });
+        quotas.chain(self.budgets.subscription.map(|subscription| Budget::Spend { subscription })).collect()
     }
 
     fn start(&mut self, at: usize) {
@@ -313,11 +359,15 @@ impl World {
         self.requests += 1;
         let id = RequestId::from_uuid(Uuid::from_u128(self.requests));
         let key = self.keys[self.random.below(self.keys.len() as u64) as usize];
-        let units = if self.random.chance(10) { 2 } else { 1 };
+        let units = match self.random.below(100) {
+            0..8 => 2,
+            8..12 => 5,
+            _ => 1,
+        };
         let worker = self.random.below(WORKERS as u64) as usize;
         let gateway = &mut self.gateways[at];
         if let Some(live) = &mut gateway.live {
-            live.call(worker, id, (key, self.plan, units), self.now, &gateway.disk, &mut self.known);
+            live.call(worker, id, (key, units), self.now, &gateway.disk, &mut self.known);
         }
     }
 
@@ -329,7 +379,7 @@ impl World {
             return;
         }
         let index = self.random.below(live.pending.len() as u64) as usize;
-        live.retry(index, give_up, self.plan, &gateway.disk, &mut self.known);
+        live.retry(index, give_up, &gateway.disk, &mut self.known);
     }
 
     fn end_call(&mut self, at: usize) {
@@ -365,11 +415,18 @@ impl World {
     }
 
     fn change_limit(&mut self) {
-        let limit = (self.metering.limit + self.random.below(20)).saturating_sub(8).max(1);
-        self.metering.set_limit(limit);
+        let mut limits = self.metering.limits;
+        for limit in &mut limits {
+            // A cap that is not a multiple of the price could not be used up to the last unit.
+            *limit = (*limit + PRICE * self.random.below(7)).saturating_sub(PRICE * 3).max(PRICE);
+        }
+        self.metering.set_limits(limits);
+        let plan = Published::Plan(self.budgets.plan);
+        let cap = self.budgets.subscription.map(Published::Subscription);
         for gateway in &mut self.gateways {
-            if let Some(live) = &mut gateway.live {
-                live.desk.published(None, Some(self.plan), moment(self.now));
+            let Some(live) = &mut gateway.live else { continue };
+            for published in std::iter::once(plan).chain(cap) {
+                live.desk.published(published, moment(self.now));
             }
         }
     }
@@ -379,12 +436,16 @@ impl World {
             live.desk.shut_down(moment(self.now));
         }
         self.advance_randomly()?;
-        if let Some(live) = self.gateways[at].live.take()
-            && self.random.chance(50)
-        {
+        let Some(mut live) = self.gateways[at].live.take() else { return Ok(()) };
+        let disk = self.gateways[at].disk.clone();
+        if self.random.chance(50) {
             let _ = live.run.end_clean();
-            self.gateways[at].disk.kill_after(0);
-            drop(live);
+            disk.kill_after(0);
+            return Ok(());
+        }
+        // A process that ends in good order drops its calls.
+        while !live.calls.is_empty() {
+            live.end(0, 2, &disk, &mut self.known);
         }
         Ok(())
     }
@@ -505,6 +566,12 @@ impl World {
             Answer::Reported(answer) => live.desk.recalled(&answer.recalls, now),
         }
     }
+}
+
+/// Sometimes the one is tighter, sometimes the other.
+fn some_limits(random: &mut Random) -> Limits {
+    let day = random.below(40) + 1;
+    [day, day + random.below(60), PRICE * (random.below(80) + 1)]
 }
 
 /// `SplitMix64`: small, and the same everywhere.
