@@ -182,6 +182,16 @@ enum Reply {
     Settled(LeaseSettle, Result<LeaseSettled>),
 }
 
+impl Reply {
+    const fn is_answer(&self) -> bool {
+        match self {
+            Self::Registered(reply) => reply.is_ok(),
+            Self::Granted(reply) => reply.is_ok(),
+            Self::Settled(_, reply) => reply.is_ok(),
+        }
+    }
+}
+
 /// The desk's loop. Answers whether no lease is left unstated.
 async fn attend(
     mut desk: Desk,
@@ -247,6 +257,7 @@ async fn send(desktop: Desktop, message: Message) -> Reply {
 
 /// Failures need no handling: the desk sends again what stays unanswered.
 fn take(desk: &mut Desk, desktop: &Desktop, reply: Reply) {
+    desktop.status.leases_answered(reply.is_answer());
     match reply {
         Reply::Registered(Ok(_)) => desk.registered(),
         Reply::Granted(Ok(answers)) => desk.granted(&answers, desktop.now()),
@@ -293,6 +304,7 @@ impl Keeping {
             }
             let (due, done) = self.keeper.poll(self.desktop.now().timer);
             self.noted(done);
+            self.desktop.status.spool_is_full(self.keeper.is_full());
             for batch in due {
                 if !sending.insert((batch.incarnation, batch.stream)) {
                     continue;
@@ -307,6 +319,7 @@ impl Keeping {
             if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
                 reported = Some(common::clock::monotonic());
                 self.report();
+                self.desktop.status.note_age();
             }
             if self.stop.load(Ordering::Relaxed) {
                 let since = *stopping.get_or_insert_with(common::clock::monotonic);

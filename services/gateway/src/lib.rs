@@ -10,6 +10,7 @@ pub mod spool;
 mod accounting;
 mod answer;
 mod buckets;
+mod condition;
 mod config;
 mod cors;
 mod errors;

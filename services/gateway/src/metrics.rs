@@ -25,6 +25,7 @@ pub(crate) struct WorkerMetrics {
     connections: AtomicU64,
     in_flight: AtomicU64,
     costs_capped: AtomicU64,
+    degraded: AtomicU64,
 }
 
 /// Picks one number of a worker.
@@ -39,6 +40,7 @@ impl Default for WorkerMetrics {
             connections: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             costs_capped: AtomicU64::new(0),
+            degraded: AtomicU64::new(0),
         }
     }
 }
@@ -59,6 +61,11 @@ impl WorkerMetrics {
 
     pub(crate) fn malformed(&self) {
         add(&self.malformed);
+    }
+
+    /// A call is served by its plan's rule for degraded mode.
+    pub(crate) fn call_degraded(&self) {
+        add(&self.degraded);
     }
 
     /// An answer said that it cost more than was reserved for it.
@@ -111,7 +118,13 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], out: &mut String) {
         let count = sum(&|worker| &worker.by_class[class]);
         let _ = writeln!(out, "tollgate_gateway_responses_total{{class=\"{class}\"}} {count}");
     }
-    let single: [(&str, &str, &str, Counter<'_>); 4] = [
+    let single: [(&str, &str, &str, Counter<'_>); 5] = [
+        (
+            "tollgate_gateway_degraded_calls_total",
+            "counter",
+            "Calls served by their plan's rule for degraded mode, outside its limits.",
+            &|w| &w.degraded,
+        ),
         (
             "tollgate_gateway_costs_capped_total",
             "counter",

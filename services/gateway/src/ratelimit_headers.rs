@@ -24,6 +24,8 @@ const SPEND: usize = 4;
 pub(crate) struct RateLimits {
     limits: [Option<Limit>; LIMITS],
     several_quotas: bool,
+    /// Why they were not counted: the call is served by its plan's rule for degraded mode.
+    degraded: Option<Reason>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +53,7 @@ impl Limit {
 impl RateLimits {
     /// Of a call that was let through at `now`.
     pub(crate) fn admitted(plan: &Plan, admitted: &Admitted, now: i64) -> Self {
-        let mut limits = Self::of(plan);
+        let mut limits = Self { degraded: admitted.degraded, ..Self::of(plan) };
         if let (Some(throttle), Some(left)) = (&mut limits.limits[THROTTLE], admitted.throttle_left) {
             let is_full = throttle.most.is_some_and(|most| left >= most);
             throttle.left = Some((left, if is_full { 0 } else { throttle.window_seconds }));
@@ -101,7 +103,7 @@ impl RateLimits {
             limits[FIRST_QUOTA + quota.period as usize] =
                 Some(Limit { most: Some(quota.limit), window_seconds: window(quota.period), left: None });
         }
-        Self { limits, several_quotas: plan.quotas.len() > 1 }
+        Self { limits, several_quotas: plan.quotas.len() > 1, degraded: None }
     }
 
     fn name(&self, place: usize) -> &'static str {
@@ -117,6 +119,9 @@ impl RateLimits {
 
     /// Hands over the header lines, none for a call without limits. The limit of which the least is left comes first.
     pub(crate) fn each_header(&self, mut add: impl FnMut(&[u8], &[u8])) {
+        if let Some(reason) = self.degraded {
+            add(b"x-tollgate-degraded", reason.as_str().as_bytes());
+        }
         let mut order = [0, 1, 2, 3, 4];
         order.sort_by_key(|place| self.limits[*place].map_or(u64::MAX, |limit| limit.share_left()));
         let limits = || order.iter().filter_map(|place| Some((self.name(*place), self.limits[*place]?)));

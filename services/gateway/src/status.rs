@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::admission::Unrecorded;
 use crate::answer::Answer;
+use crate::condition::Condition;
 use crate::metrics::{self, WorkerMetrics};
 use crate::shares::Standing;
 use crate::snapshot::Live;
@@ -44,6 +45,9 @@ pub(crate) struct Status {
     /// An operator gave this gateway up.
     ended: AtomicBool,
     spool_fault: Mutex<Option<String>>,
+    stale: Condition,
+    leases_unanswered: Condition,
+    spool_full: Condition,
     /// Batches that metering refuses, and why.
     refused_batches: Mutex<Vec<String>>,
     /// Tasks that ended although the gateway runs.
@@ -106,6 +110,18 @@ impl Status {
             draining: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             spool_fault: Mutex::new(None),
+            stale: Condition::new(
+                "configuration is older than it may be: calls are refused",
+                "configuration is young enough again",
+            ),
+            leases_unanswered: Condition::new(
+                "metering does not answer about leases: plans' rules for degraded mode decide on calls without one",
+                "metering answers about leases again",
+            ),
+            spool_full: Condition::new(
+                "the spool's disk bound is reached: plans' rules for degraded mode decide on calls",
+                "the spool has room again",
+            ),
             refused_batches: Mutex::default(),
             dead: Mutex::default(),
         }
@@ -152,6 +168,21 @@ impl Status {
             let age_ms = now.saturating_sub(owner.heard_ms.load(Ordering::Relaxed)).max(0);
             owner.is_known() && u128::from(age_ms.unsigned_abs()) > self.stale_after.as_millis()
         })
+    }
+
+    /// Says in the log when the configuration has become too old, and when it no longer is.
+    pub(crate) fn note_age(&self) {
+        self.stale.see(self.is_stale());
+    }
+
+    /// Metering answered about leases, or did not.
+    pub(crate) fn leases_answered(&self, answered: bool) {
+        self.leases_unanswered.see(!answered);
+    }
+
+    /// The spool's disk bound is reached, or not.
+    pub(crate) fn spool_is_full(&self, full: bool) {
+        self.spool_full.see(full);
     }
 
     /// From now on the gateway ends.
@@ -236,6 +267,9 @@ impl Status {
                 warnings.push(format!("{} not heard{since}: {fault}", owner.name));
             }
         }
+        let conditions = [&self.leases_unanswered, &self.spool_full];
+        let holding = conditions.iter().filter(|condition| condition.holds());
+        warnings.extend(holding.map(|condition| condition.meaning().to_owned()));
         warnings.extend(self.shares.as_ref().and_then(|shares| shares.warning()));
         warnings
             .extend(self.refused_batches.lock().iter().map(|refused| format!("metering refuses {refused}")));
@@ -285,6 +319,21 @@ impl Status {
             ("tollgate_gateway_key_values", "Values of keys held.", keys as u64),
             ("tollgate_gateway_apis_revision", "Revision of apis in force.", live.revisions.apis),
             ("tollgate_gateway_metering_revision", "Revision of metering in force.", live.revisions.metering),
+            (
+                "tollgate_gateway_configuration_stale",
+                "1 while the configuration is older than it may be.",
+                u64::from(self.is_stale()),
+            ),
+            (
+                "tollgate_gateway_leases_unanswered",
+                "1 while metering does not answer about leases.",
+                u64::from(self.leases_unanswered.holds()),
+            ),
+            (
+                "tollgate_gateway_spool_full",
+                "1 while the spool's disk bound is reached.",
+                u64::from(self.spool_full.holds()),
+            ),
         ];
         for (name, help, value) in gauges {
             metrics::header(&mut out, name, "gauge", help);

@@ -188,7 +188,10 @@ impl Call {
                     return Decision::Refused(Refusal::new(Reason::Throttled, wait));
                 }
                 self.degraded = true;
-                Decision::Admitted(Admitted { degraded: true, ..Admitted::default() })
+                Decision::Admitted(Admitted {
+                    degraded: Some(Reason::LeaseUnavailable),
+                    ..Admitted::default()
+                })
             }
         }
     }
@@ -206,7 +209,7 @@ impl Call {
             DegradedMode::Refuse => Decision::Refused(SPOOL_FULL),
             DegradedMode::ServeAndMark => {
                 (self.degraded, self.unrecorded) = (true, true);
-                Decision::Admitted(Admitted { degraded: true, ..Admitted::default() })
+                Decision::Admitted(Admitted { degraded: Some(Reason::SpoolFull), ..Admitted::default() })
             }
         }
     }

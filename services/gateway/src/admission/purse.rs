@@ -30,6 +30,8 @@ pub struct Purse {
     pub(super) wanted: AtomicBool,
     /// Most units a call needs.
     pub(super) need: AtomicU64,
+    /// Units a call needs, as far as those that asked tell: the most of late.
+    pub(super) weight: AtomicU64,
     /// Calls to ask for next time.
     pub(super) hint: AtomicU64,
     verdict: Verdict,
@@ -91,6 +93,7 @@ impl Purse {
             spare: ArcSwapOption::empty(),
             wanted: AtomicBool::new(false),
             need: AtomicU64::new(1),
+            weight: AtomicU64::new(1),
             hint: AtomicU64::new(0),
             verdict: Verdict::default(),
             changed: Notify::new(),

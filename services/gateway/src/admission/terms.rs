@@ -113,8 +113,8 @@ pub struct Admitted {
     pub quotas: [Option<Left>; 3],
     /// The spend cap, if it was charged; in micro-units of money.
     pub spend: Option<Left>,
-    /// Served by the plan's rule for degraded mode, without a lease.
-    pub degraded: bool,
+    /// Why it is served by the plan's rule for degraded mode, without a lease.
+    pub degraded: Option<Reason>,
 }
 
 /// A budget as this gateway knows it.

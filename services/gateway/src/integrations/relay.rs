@@ -89,6 +89,7 @@ fn is_own(name: &[u8]) -> bool {
         14 => is("content-length"),
         16 => is("x-amzn-requestid"),
         17 => is("x-tollgate-reason"),
+        19 => is("x-tollgate-degraded"),
         _ => false,
     }
 }

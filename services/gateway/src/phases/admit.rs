@@ -94,6 +94,9 @@ pub(crate) async fn admit<'a>(
 fn decided(cx: &Cx<'_>, decision: &Decision, plan: Option<&Plan>, record: &CallRecord<'_>) -> Step<()> {
     match decision {
         Decision::Admitted(admitted) => {
+            if admitted.degraded.is_some() {
+                cx.worker.metrics.call_degraded();
+            }
             if let Some(plan) = plan {
                 record.limits.set(RateLimits::admitted(plan, admitted, cx.started_at));
             }

@@ -118,10 +118,15 @@ impl Keeper {
         Ok((keeper, ports))
     }
 
+    /// Whether the disk bound is reached.
+    pub fn is_full(&self) -> bool {
+        self.shipper.bytes() >= self.run.config().disk_bound
+    }
+
     /// Makes files ahead of need, unless the disk bound is reached.
     pub fn supply(&mut self) -> Result<()> {
         let config = self.run.config();
-        let full = self.shipper.bytes() >= config.disk_bound;
+        let full = self.is_full();
         for (worker, side) in self.sides.iter_mut().enumerate() {
             side.shared.full.store(full, Ordering::Relaxed);
             // Even beyond the bound one file is due: calls in flight end with records.

@@ -2,7 +2,7 @@
 
 use contracts::apis::StageSettings;
 use contracts::metering::{DegradedMode, Period, PeriodBegin, Quota, Throttle};
-use contracts::record::Reason;
+use contracts::record::{Flags, Reason};
 use testkit::Upstream;
 
 use crate::gateway::{TestGateway, answers, keyed_api, open_api};
@@ -79,7 +79,7 @@ fn a_failed_call_gives_its_unit_back() {
 }
 
 #[test]
-fn without_metering_the_plans_rule_decides() {
+fn without_metering_the_plans_rule_decides_and_record_metric_and_answer_say_so() {
     let upstream = upstream();
     for (degraded, status) in [(DegradedMode::Refuse, 503), (DegradedMode::ServeAndMark, 200)] {
         let gateway = gateway(&upstream);
@@ -92,8 +92,41 @@ fn without_metering_the_plans_rule_decides() {
         assert_eq!(answer.status(), status);
         let record = gateway.record_of(&answer);
         assert_eq!(record.quota_units, 0);
-        let expected = if status == 503 { Reason::LeaseUnavailable } else { Reason::Ok };
-        assert_eq!(record.reason, expected);
+        let served = status == 200;
+        let expected = if served { Reason::Ok } else { Reason::LeaseUnavailable };
+        assert_eq!((record.reason, record.flags.contains(Flags::DEGRADED)), (expected, served));
+        let said = (answer.header("x-tollgate-reason"), answer.header("x-tollgate-degraded"));
+        let cause = Some("lease_unavailable");
+        assert_eq!(said, if served { (None, cause) } else { (cause, None) });
+        assert_eq!(gateway.metric("tollgate_gateway_degraded_calls_total "), u64::from(served));
+        assert_eq!(gateway.ended("lease_unavailable"), u64::from(!served));
+        assert_eq!(gateway.metric("tollgate_gateway_leases_unanswered "), 1);
+    }
+}
+
+#[test]
+fn beyond_the_disk_bound_the_plans_rule_decides_and_metric_and_answer_say_so() {
+    let upstream = upstream();
+    for (degraded, status) in [(DegradedMode::Refuse, 503), (DegradedMode::ServeAndMark, 200)] {
+        let gateway = TestGateway::start(keyed_api(&upstream.url()), StageSettings::default(), |config| {
+            config.spool.disk_bound = 0;
+        });
+        gateway.sell(VALUE, |plan| {
+            plan.terms.quotas = quota(1000);
+            plan.terms.degraded = degraded;
+        });
+        let answer = gateway.call_with(VALUE, "/a");
+        let served = status == 200;
+        let said = (answer.header("x-tollgate-reason"), answer.header("x-tollgate-degraded"));
+        let cause = Some("spool_full");
+        assert_eq!((answer.status(), said), (status, if served { (None, cause) } else { (cause, None) }));
+        let unrecorded = |what: &str| gateway.metric(&format!("tollgate_gateway_unrecorded_{what}_total "));
+        let counted = (unrecorded("calls"), unrecorded("refusals"));
+        assert_eq!(counted, (u64::from(served), u64::from(!served)));
+        assert_eq!(gateway.metric("tollgate_gateway_degraded_calls_total "), u64::from(served));
+        let is_said = || gateway.metric("tollgate_gateway_spool_full ") == 1;
+        assert!(testkit::wait_until(testkit::PATIENCE, is_said));
+        assert!(gateway.owners.records().is_empty(), "nothing more is written");
     }
 }
 

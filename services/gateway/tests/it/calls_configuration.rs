@@ -66,8 +66,11 @@ fn a_restart_does_not_make_a_configuration_younger() {
     let reason_after_restart = |gateway: &mut TestGateway| {
         gateway.launch_alone(config(&gateway.data_dir));
         let answer = gateway.call_with(VALUE, "/a");
+        let is_stale = gateway.metric("tollgate_gateway_configuration_stale ") == 1;
         gateway.stop();
-        answer.header("x-tollgate-reason").map(str::to_owned)
+        let reason = answer.header("x-tollgate-reason").map(str::to_owned);
+        assert_eq!(is_stale, reason.is_some(), "the metric says what the answer says");
+        reason
     };
     assert_eq!(reason_after_restart(&mut gateway), None);
     // What the last run kept is gone: the state may have any age.

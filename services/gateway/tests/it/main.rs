@@ -5,8 +5,10 @@
 mod books;
 mod calls_admission;
 mod calls_configuration;
+mod calls_costs;
 mod calls_integrations;
 mod calls_keys;
+mod calls_spend;
 mod calls_throttle_shares;
 mod gateway;
 mod owners;

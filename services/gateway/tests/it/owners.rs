@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::id::{ApiId, KeyId, LeaseId, TenantId, UsagePlanId};
+use common::id::{ApiId, KeyId, LeaseId, SubscriptionId, TenantId, UsagePlanId};
 use contracts::apis::{FollowStages, StageEntry};
 use contracts::lease::{
     AppendBatch, Appended, Budget, GatewayRegister, GatewayRegistered, GatewayStop, GatewayStopped,
@@ -14,7 +14,7 @@ use contracts::lease::{
     WatermarkReported,
 };
 use contracts::metering::{AccessEntry, FollowAccess, KeyEntry, PlanStage, PlanTerms, UsagePlanEntry};
-use contracts::record::{Batch, Reason};
+use contracts::record::{Batch, Flags, Reason};
 use contracts::stream::{Change, Changes, Follow};
 use contracts::{Client, Ctx, Endpoints, Role};
 use parking_lot::Mutex;
@@ -32,6 +32,8 @@ pub(crate) struct Owners {
 struct Metering {
     stream: Stream<AccessEntry>,
     granted: Mutex<BTreeMap<Budget, BTreeMap<LeaseId, u64>>>,
+    /// Spend caps, in micro-units of money.
+    caps: Mutex<BTreeMap<SubscriptionId, u64>>,
     records: Mutex<Vec<Record>>,
     /// How many records had arrived when a gateway said that nothing is left to wait for.
     stops: Mutex<Vec<usize>>,
@@ -50,7 +52,9 @@ pub(crate) struct Record {
     pub(crate) path: String,
     pub(crate) status: u16,
     pub(crate) reason: Reason,
+    pub(crate) flags: Flags,
     pub(crate) quota_units: u64,
+    pub(crate) spend_micros: u64,
     pub(crate) billable_units: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -119,6 +123,20 @@ impl<T: Clone> Stream<T> {
     }
 }
 
+impl Metering {
+    fn limit(&self, budget: &Budget) -> Option<u64> {
+        match budget {
+            Budget::Quota { plan, period, .. } => match self.stream.get(&format!("usage_plan/{plan}"))? {
+                AccessEntry::UsagePlan(plan) => {
+                    Some(plan.terms.quotas.iter().find(|quota| quota.period == *period)?.limit)
+                }
+                AccessEntry::Key(_) => None,
+            },
+            Budget::Spend { subscription } => self.caps.lock().get(subscription).copied(),
+        }
+    }
+}
+
 impl Owners {
     pub(crate) fn new() -> Self {
         Self { stages: Arc::default(), access: Arc::default() }
@@ -178,6 +196,13 @@ impl Owners {
         self.access.stream.go_back_to(revision);
     }
 
+    /// Caps what a subscription spends, in micro-units of money, as metering says it: by a change of the key.
+    pub(crate) fn cap(&self, key: &KeyEntry, limit: u64) {
+        let subscription = key.subscription.expect("a subscription");
+        self.access.caps.lock().insert(subscription, limit);
+        self.put_key(key.clone());
+    }
+
     /// From now on no lease is granted.
     pub(crate) fn fall_silent(&self) {
         self.access.silent.store(true, Ordering::SeqCst);
@@ -234,9 +259,14 @@ async fn stop(metering: Arc<Metering>, _: Ctx, _: GatewayStop) -> common::Result
     Ok(GatewayStopped {})
 }
 
-async fn settle(metering: Arc<Metering>, _: Ctx, _: LeaseSettle) -> common::Result<LeaseSettled> {
+async fn settle(metering: Arc<Metering>, _: Ctx, call: LeaseSettle) -> common::Result<LeaseSettled> {
     if metering.deaf.load(Ordering::SeqCst) {
         return Err(common::Error::unavailable("metering", "a test says so"));
+    }
+    let mut granted = metering.granted.lock();
+    for statement in call.statements.iter().filter(|statement| statement.closed) {
+        let lease = granted.values_mut().find_map(|leases| leases.get_mut(&statement.lease));
+        lease.map_or((), |units| *units = statement.spent);
     }
     Ok(LeaseSettled::default())
 }
@@ -248,26 +278,17 @@ async fn grant(metering: Arc<Metering>, _: Ctx, call: LeaseGrant) -> common::Res
     }
     let mut granted = metering.granted.lock();
     let answers = call.wants.iter().map(|want| {
-        let Budget::Quota { plan, period, .. } = want.budget else {
-            return LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unknown };
-        };
-        let state = metering.stream.get(&format!("usage_plan/{plan}"));
-        let quota = match state {
-            Some(AccessEntry::UsagePlan(plan)) => {
-                plan.terms.quotas.iter().find(|quota| quota.period == period).copied()
-            }
-            _ => None,
-        };
-        let Some(limit) = quota.map(|quota| quota.limit) else {
+        let Some(limit) = metering.limit(&want.budget) else {
             return LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unlimited };
         };
         let open = granted.entry(want.budget).or_default();
-        let left = limit - open.values().sum::<u64>();
-        let units = *open.entry(want.lease).or_insert(want.hint.min(left));
+        let left = limit.saturating_sub(open.values().sum::<u64>());
         let until = want.at + 3_600_000_000;
-        let outcome = if units == 0 {
-            LeaseOutcome::Exhausted { until, limit, left: 0 }
+        let known = open.get(&want.lease).copied();
+        let outcome = if known.is_none() && left < want.need {
+            LeaseOutcome::Exhausted { until, limit, left }
         } else {
+            let units = *open.entry(want.lease).or_insert_with(|| want.hint.min(left / 4).max(want.need));
             LeaseOutcome::Granted {
                 units,
                 period_start: 0,
@@ -290,7 +311,9 @@ async fn append(metering: Arc<Metering>, _: Ctx, call: AppendBatch) -> common::R
         path: record.path.to_owned(),
         status: record.outcome.status,
         reason: record.outcome.reason,
+        flags: record.outcome.flags,
         quota_units: record.outcome.quota_units,
+        spend_micros: record.outcome.spend_micros,
         billable_units: record.outcome.billable_units,
         bytes_in: record.outcome.bytes_in,
         bytes_out: record.outcome.bytes_out,

@@ -10,6 +10,7 @@ mod gateways;
 mod graphql;
 mod httpbin;
 mod installation;
+mod lease_requests;
 mod quota_simulation;
 mod story;
 mod up;

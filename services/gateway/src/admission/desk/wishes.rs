@@ -71,7 +71,9 @@ impl Desk {
                 budget: purse.budget,
                 at: now.wall,
                 need,
-                hint: need.saturating_mul(purse.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1)),
+                hint: need
+                    .max(purse.weight.load(Ordering::Relaxed))
+                    .saturating_mul(purse.hint.load(Ordering::Relaxed).clamp(HINTS.0, HINTS.1)),
                 holds: leases.into_iter().flatten().map(|lease| lease.id).collect(),
             });
         }
@@ -94,7 +96,9 @@ impl Desk {
         self.wants.remove(&budget);
         self.wanted_ids.remove(&id);
         // Whoever needs more than one unit says so again.
-        purse.need.store(1, Ordering::Relaxed);
+        let need = purse.need.swap(1, Ordering::Relaxed);
+        let weight = purse.weight.load(Ordering::Relaxed);
+        purse.weight.store(need.max(weight - weight / 8), Ordering::Relaxed);
         match outcome {
             LeaseOutcome::Granted { units, period_start, period_end, limit, left } => {
                 self.install(id, &purse, units, (period_start, period_end), (limit, left), now);
