@@ -4,6 +4,7 @@ mod m20261122_000001_bookkeeping;
 mod m20261122_000002_access;
 mod m20261122_000003_quotas;
 mod m20261122_000004_usage;
+mod m20261122_000007_spending;
 
 use sea_orm_migration::prelude::*;
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_access::migration()),
             Box::new(m20261122_000003_quotas::migration()),
             Box::new(m20261122_000004_usage::migration()),
+            Box::new(m20261122_000007_spending::migration()),
         ]
     }
 }

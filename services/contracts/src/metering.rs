@@ -406,13 +406,14 @@ call!(UpdateApiKey => SavedApiKey, Metering, Tenant(KeysWrite));
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UsedUnits {
-    /// The new plan's periods begin with nothing used.
+    /// The new plan's periods begin with nothing used; one that the key had earlier in the same periods goes on where it stood.
     #[default]
     Reset,
-    /// They stay used: what is left is the new limit less them. Needs quotas with the same periods.
+    /// They stay used: what is left is the new limit less them. Units given on top stay given. Needs exactly one plan that takes
+    /// another's place, with quotas of the same periods.
     Keep,
-    /// They stay used, and in the current period the limit is the old plan's for the time that is over and the new plan's for the
-    /// rest, in proportion. Needs quotas with the same periods.
+    /// As [`UsedUnits::Keep`], and in the current period the limit is the old plan's for the time that is over and the new plan's
+    /// for the rest, in proportion and rounded down, until the plan's own limit changes.
     Blend,
 }
 
@@ -541,8 +542,10 @@ pub struct PutSpendCap {
     pub subscription: SubscriptionId,
     /// The cap, or none.
     pub cap: Option<SpendCap>,
-    /// Price of one billable unit in the cap's currency, in micro-units.
+    /// Price of one billable unit in the cap's currency, in micro-units; at most 1,000,000,000.
     pub unit_price_micros: u64,
+    /// The subscription's billing date: its months begin with it, to the minute.
+    pub anchored_at: DateTime<Utc>,
 }
 call!(PutSpendCap => Liveness, Metering, Tenant(KeysWrite), from [Billing]);
 
@@ -569,6 +572,25 @@ pub struct SpendStatus {
     pub period_start: DateTime<Utc>,
     /// Its end.
     pub period_end: DateTime<Utc>,
+    /// The shares of the cap that spending has reached this month, lowest first.
+    pub alerts: Vec<SpendAlert>,
+}
+
+/// Spending reached a share of a cap: told once for each subscription, month and threshold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendAlert {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// Start of the month.
+    pub period_start: DateTime<Utc>,
+    /// Percent of the cap: 50, 80 or 100.
+    pub threshold: u8,
+    /// Spent when it was noted, in micro-units of the cap's currency.
+    pub spent_micros: u64,
+    /// The cap then.
+    pub limit: Money,
+    /// When it was noted.
+    pub noted_at: DateTime<Utc>,
 }
 
 /// One dimension of usage.

@@ -46,6 +46,14 @@ pub async fn publish<T: Serialize>(tx: &impl Tx, key: &str, state: Option<&T>) -
     u64::try_from(revision).map_err(Error::internal)
 }
 
+/// Holds every other change back until the transaction ends: what is read from here on is what the change after it follows.
+pub async fn lock(tx: &impl Tx) -> Result<()> {
+    let hold = "UPDATE change_counter SET revision = revision WHERE id = 1";
+    let hold = Statement::from_string(tx.conn().get_database_backend(), hold);
+    tx.conn().execute_raw(hold).await.map_err(store)?;
+    Ok(())
+}
+
 /// A role's stream: wakes followers in this process at once and finds out whether a change is in force.
 ///
 /// Whether a follower lives is a matter of real time: a clock that an operator moves says nothing about it.

@@ -21,7 +21,7 @@ pub use config::{ClickHouseConfig, Config, Limits};
 pub use jobs::{run_jobs, run_once};
 pub use service::Service;
 
-use service::{api_keys, batches, gateways, leases, usage, usage_plans};
+use service::{api_keys, batches, gateways, leases, quotas, spending, usage, usage_plans};
 use store::usage::UsageStore;
 use store::usage::clickhouse::ClickHouseUsage;
 use store::usage::sqlite::SqliteUsage;
@@ -77,9 +77,9 @@ pub fn endpoints(service: &Arc<Service>) -> Endpoints {
         AppendBatch, GatewayForget, GatewayRegister, GatewayStop, LeaseGrant, LeaseSettle, ReportWatermark,
     };
     use contracts::metering::{
-        CreateApiKey, CreateUsagePlan, DeleteApiKey, DeleteUsagePlan, FollowAccess, GetApiKey,
-        GetQuotaStatus, GetUsagePlan, ListApiKeys, ListGateways, ListUsagePlans, QueryRequestLog, QueryUsage,
-        RevealApiKey, RevokeApiKey, RotateApiKey, UpdateApiKey, UpdateUsagePlan,
+        CreateApiKey, CreateUsagePlan, DeleteApiKey, DeleteUsagePlan, ExtendQuota, FollowAccess, GetApiKey,
+        GetQuotaStatus, GetSpendStatus, GetUsagePlan, ListApiKeys, ListGateways, ListUsagePlans, PutSpendCap,
+        QueryRequestLog, QueryUsage, RevealApiKey, RevokeApiKey, RotateApiKey, UpdateApiKey, UpdateUsagePlan,
     };
     Endpoints::new(Role::Metering)
         .with::<CreateUsagePlan, _, _, _>(service, usage_plans::create)
@@ -95,7 +95,10 @@ pub fn endpoints(service: &Arc<Service>) -> Endpoints {
         .with::<GetApiKey, _, _, _>(service, api_keys::get)
         .with::<ListApiKeys, _, _, _>(service, api_keys::list)
         .with::<RevealApiKey, _, _, _>(service, api_keys::reveal)
-        .with::<GetQuotaStatus, _, _, _>(service, leases::status)
+        .with::<GetQuotaStatus, _, _, _>(service, quotas::status)
+        .with::<ExtendQuota, _, _, _>(service, quotas::extend)
+        .with::<PutSpendCap, _, _, _>(service, spending::put)
+        .with::<GetSpendStatus, _, _, _>(service, spending::status)
         .with::<LeaseGrant, _, _, _>(service, leases::grant)
         .with::<LeaseSettle, _, _, _>(service, leases::settle)
         .with::<GatewayRegister, _, _, _>(service, gateways::register)

@@ -1,4 +1,4 @@
-//! The authority on quotas: who may spend how many units of one key, usage plan and period.
+//! The authority on budgets: who may spend how many units of one quota or spend cap in one period.
 //!
 //! The rule that makes a quota hard: `settled + sum of the ceilings of open leases` never grows beyond the limit in force,
 //! and a gateway never spends above a lease's ceiling. So what is accepted stays at or below the limit, whatever is lost,
@@ -20,13 +20,17 @@ const RETRY_RECALLED_US: u64 = 100_000;
 /// How soon it may ask again when only calls in flight could give units back.
 const RETRY_SPENT_US: u64 = 1_000_000;
 
-/// The quota of one key in one usage plan and one period.
+/// One budget in one period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaPeriod {
     /// The period.
     pub span: Span,
-    /// Units that may be used in it. Change it with [`QuotaPeriod::set_limit`].
+    /// Units that the usage plan or the cap allows. Change it with [`QuotaPeriod::set_limit`].
     pub limit: u64,
+    /// Units allowed in its place, where one usage plan took another's place within the period.
+    pub blended: Option<u64>,
+    /// Units given on top of it, for this period alone.
+    pub extension: u64,
     /// Units of leases that are over.
     pub settled: u64,
     /// Open leases, and closed ones until their run has ended: a late repeat of a wish must not open a closed lease again.
@@ -70,7 +74,12 @@ pub enum Statement {
 impl QuotaPeriod {
     /// A period of which nothing is used.
     pub const fn new(span: Span, limit: u64) -> Self {
-        Self { span, limit, settled: 0, leases: Vec::new() }
+        Self { span, limit, blended: None, extension: 0, settled: 0, leases: Vec::new() }
+    }
+
+    /// Units that may be used in the period.
+    pub fn in_force(&self) -> u64 {
+        self.blended.unwrap_or(self.limit).saturating_add(self.extension)
     }
 
     /// Units that open leases may still use.
@@ -84,7 +93,7 @@ impl QuotaPeriod {
 
     /// Units that can be granted now.
     pub fn free(&self) -> u64 {
-        self.limit.saturating_sub(self.settled.saturating_add(self.open()))
+        self.in_force().saturating_sub(self.settled.saturating_add(self.open()))
     }
 
     /// Answers a wish. The same wish again gets the same lease.
@@ -97,7 +106,11 @@ impl QuotaPeriod {
             return self.granted(known.granted);
         }
         let free = self.free();
-        let need = want.need.clamp(1, MAX_LEASE);
+        let need = want.need.max(1);
+        if need > MAX_LEASE {
+            // Waiting brings it no nearer: no lease can hold what a single call of this kind takes.
+            return self.exhausted();
+        }
         if free >= need {
             let units = chunk(free, need, want.hint);
             self.leases.push(Lease {
@@ -112,7 +125,7 @@ impl QuotaPeriod {
             return self.granted(units);
         }
         if !self.leases.iter().any(|lease| !lease.closed) {
-            return LeaseOutcome::Exhausted { until: self.span.end, limit: self.limit, left: free };
+            return self.exhausted();
         }
         let unspent = self.recall(&want.holds);
         self.scarce(if unspent { RETRY_RECALLED_US } else { RETRY_SPENT_US })
@@ -158,12 +171,38 @@ impl QuotaPeriod {
         units
     }
 
-    /// Puts another limit in force. Units already leased stay valid; below them, open leases are called back.
+    /// Puts another limit in force, in place of a blended one too; extensions stay on top. Units already leased stay valid;
+    /// below them, open leases are called back.
     pub fn set_limit(&mut self, limit: u64) {
-        self.limit = limit;
-        if self.settled.saturating_add(self.open()) > limit {
-            self.recall(&[]);
+        if self.limit == limit {
+            return;
         }
+        self.limit = limit;
+        self.blended = None;
+        self.recall_excess();
+    }
+
+    /// Gives more units until the period ends.
+    pub fn extend(&mut self, units: u64) {
+        self.extension = self.extension.saturating_add(units);
+    }
+
+    /// Takes the place of `old`, the same period in another usage plan: what was used there, is leased out or was given on
+    /// top counts here from now on. Leases that are out are called back, since calls spend from the new plan's.
+    ///
+    /// With `blend_at`, the limit of this period becomes the old plan's for the time before and the new plan's for the rest,
+    /// each in proportion, rounded down.
+    pub fn take_over(&mut self, old: &mut Self, blend_at: Option<i64>) {
+        self.blended = blend_at.map(|at| {
+            let change = i128::from(self.limit) - i128::from(old.limit);
+            let changed = prorated(change, old.span, at);
+            let before = i128::from(old.blended.unwrap_or(old.limit));
+            u64::try_from((before + changed).max(0)).unwrap_or(u64::MAX)
+        });
+        self.settled = self.settled.saturating_add(std::mem::take(&mut old.settled));
+        self.extension = self.extension.saturating_add(std::mem::take(&mut old.extension));
+        self.leases.append(&mut old.leases);
+        self.recall(&[]);
     }
 
     /// Leases of a run that metering wants back.
@@ -171,6 +210,12 @@ impl QuotaPeriod {
         let wanted =
             move |lease: &&Lease| lease.recalled && !lease.closed && lease.incarnation == incarnation;
         self.leases.iter().filter(wanted).map(|lease| lease.id)
+    }
+
+    fn recall_excess(&mut self) {
+        if self.settled.saturating_add(self.open()) > self.in_force() {
+            self.recall(&[]);
+        }
     }
 
     /// Calls every open lease back but `spared`; answers whether one of them may have units left.
@@ -185,12 +230,23 @@ impl QuotaPeriod {
 
     fn granted(&self, units: u64) -> LeaseOutcome {
         let Span { start: period_start, end: period_end } = self.span;
-        LeaseOutcome::Granted { units, period_start, period_end, limit: self.limit, left: self.free() }
+        LeaseOutcome::Granted { units, period_start, period_end, limit: self.in_force(), left: self.free() }
     }
 
-    const fn scarce(&self, retry_after_us: u64) -> LeaseOutcome {
-        LeaseOutcome::Scarce { retry_after_us, limit: self.limit, until: self.span.end }
+    fn exhausted(&self) -> LeaseOutcome {
+        LeaseOutcome::Exhausted { until: self.span.end, limit: self.in_force(), left: self.free() }
     }
+
+    fn scarce(&self, retry_after_us: u64) -> LeaseOutcome {
+        LeaseOutcome::Scarce { retry_after_us, limit: self.in_force(), until: self.span.end }
+    }
+}
+
+/// The part of `units` that falls on the time of `span` from `at` on, rounded down.
+fn prorated(units: i128, span: Span, at: i64) -> i128 {
+    let length = i128::from(span.end) - i128::from(span.start);
+    let rest = i128::from(span.end) - i128::from(at.clamp(span.start, span.end));
+    if length == 0 { 0 } else { (units * rest).div_euclid(length) }
 }
 
 /// Units of the next lease.

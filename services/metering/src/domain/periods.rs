@@ -1,9 +1,19 @@
-//! Quota periods: calendar days, weeks and months in UTC.
+//! Quota periods: days, weeks and months, by the calendar of a time zone or counted from a billing date.
 //!
-//! Times are microseconds since the epoch. Knows no clock: the period is that of the call's own time.
+//! Periods of one kind follow each other without a gap and without an overlap. Times are microseconds since the epoch. Knows
+//! no clock: the period is that of the call's own time.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime};
-use contracts::metering::{Period, Quota};
+use chrono::{
+    DateTime, Datelike, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeZone,
+};
+use chrono_tz::{GapInfo, Tz};
+use contracts::metering::{Period, PeriodBegin, Quota};
+
+const MINUTE: i64 = 60_000_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+const WEEK: i64 = 7 * DAY;
+/// Calendars are asked about 100,000 years around the epoch; everything beyond lies in one period.
+const FAR: i64 = 100_000 * 365 * DAY;
 
 /// A stretch of time, the start included and the end not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,35 +31,20 @@ impl Span {
     }
 }
 
-/// The period that contains `at`. Weeks start on Monday, months on the first.
-///
-/// A time that no calendar holds is in one period with everything else that far away.
-pub fn containing(period: Period, at: i64) -> Span {
-    let bounds = DateTime::from_timestamp_micros(at).and_then(|time| {
-        let date = time.date_naive();
-        let (start, end) = match period {
-            Period::Day => (date, date.checked_add_days(Days::new(1))?),
-            Period::Week => {
-                let monday =
-                    date.checked_sub_days(Days::new(u64::from(date.weekday().num_days_from_monday())))?;
-                (monday, monday.checked_add_days(Days::new(7))?)
-            }
-            Period::Month => {
-                let first = date.with_day(1)?;
-                (first, first.checked_add_months(Months::new(1))?)
-            }
-        };
-        Some(Span { start: micros(start), end: micros(end) })
-    });
-    bounds.unwrap_or(if at < 0 {
-        Span { start: i64::MIN, end: 0 }
-    } else {
-        Span { start: at, end: i64::MAX }
-    })
-}
-
-fn micros(date: NaiveDate) -> i64 {
-    date.and_time(NaiveTime::MIN).and_utc().timestamp_micros()
+/// The period that contains `at`. By the calendar, weeks start on Monday and months on the first; `anchor` is the billing
+/// date, which counts to the minute.
+pub fn containing(period: Period, begins: PeriodBegin, anchor: i64, at: i64) -> Span {
+    let asked = at.clamp(-FAR, FAR - 1);
+    let span = match begins {
+        PeriodBegin::Calendar { time_zone } => by_calendar(period, time_zone, asked),
+        PeriodBegin::Anchor => from_anchor(period, anchor, asked),
+    };
+    match span {
+        Some(span) if span.contains(at) => span,
+        Some(Span { end, .. }) if at >= end => Span { start: end, end: i64::MAX },
+        Some(Span { start, .. }) => Span { start: i64::MIN, end: start },
+        None => Span { start: i64::MIN, end: i64::MAX },
+    }
 }
 
 /// Units that may be used in the period `span`.
@@ -60,64 +55,75 @@ pub const fn limit_in_force(quota: &Quota, key_created_at: i64, span: Span) -> u
     if span.contains(key_created_at) { quota.limit.saturating_sub(quota.offset) } else { quota.limit }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> i64 {
-        DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros()
-    }
-
-    #[test]
-    fn every_time_lies_in_the_period_of_the_calendar() {
-        let cases = [
-            (Period::Day, "2026-11-22T00:00:00Z", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"),
-            (Period::Day, "2026-11-22T23:59:59.999999Z", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"),
-            (Period::Day, "2026-11-23T01:30:00+02:00", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"),
-            (Period::Day, "2026-12-31T12:00:00Z", "2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z"),
-            (Period::Week, "2026-11-22T12:00:00Z", "2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z"),
-            (Period::Week, "2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z"),
-            (Period::Week, "2027-01-01T00:00:00Z", "2026-12-28T00:00:00Z", "2027-01-04T00:00:00Z"),
-            (Period::Month, "2028-02-29T23:59:59Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
-            (Period::Month, "2026-12-31T23:59:59Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
-            (Period::Month, "2026-01-31T00:00:00Z", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"),
-            (Period::Month, "1969-12-31T23:59:59Z", "1969-12-01T00:00:00Z", "1970-01-01T00:00:00Z"),
-        ];
-        for (period, time, start, end) in cases {
-            let expected = Span { start: at(start), end: at(end) };
-            assert_eq!(containing(period, at(time)), expected, "{period:?} of {time}");
-            assert!(expected.contains(at(time)));
+fn by_calendar(period: Period, time_zone: Tz, at: i64) -> Option<Span> {
+    let local = DateTime::from_timestamp_micros(at)?.with_timezone(&time_zone).date_naive();
+    let first = match period {
+        Period::Day => local,
+        Period::Week => {
+            local.checked_sub_days(Days::new(u64::from(local.weekday().num_days_from_monday())))?
         }
+        Period::Month => local.with_day(1)?,
+    };
+    let following = following(period, first)?;
+    let span = Span { start: begin(first, time_zone)?, end: begin(following, time_zone)? };
+    // Where clocks are put back over midnight, a day begins before the one before it is over by the clock.
+    if at < span.end {
+        return Some(span);
     }
+    Some(Span { start: span.end, end: begin(self::following(period, following)?, time_zone)? })
+}
 
-    #[test]
-    fn periods_follow_each_other_without_a_gap() {
-        for period in [Period::Day, Period::Week, Period::Month] {
-            let mut span = containing(period, at("2024-01-15T10:00:00Z"));
-            for _ in 0..60 {
-                let next = containing(period, span.end);
-                assert_eq!(next.start, span.end);
-                assert_eq!(containing(period, next.end - 1), next);
-                span = next;
-            }
-        }
-    }
-
-    #[test]
-    fn times_beyond_the_calendar_have_a_period() {
-        for time in [i64::MIN, i64::MAX - 1] {
-            assert!(containing(Period::Month, time).contains(time));
-        }
-    }
-
-    #[test]
-    fn the_offset_shortens_the_first_period_alone() {
-        let quota = Quota { limit: 100, period: Period::Month, offset: 30, begins: Default::default() };
-        let first = containing(Period::Month, at("2026-11-22T00:00:00Z"));
-        let second = containing(Period::Month, first.end);
-        let created = at("2026-11-05T00:00:00Z");
-        assert_eq!(limit_in_force(&quota, created, first), 70);
-        assert_eq!(limit_in_force(&quota, created, second), 100);
-        assert_eq!(limit_in_force(&Quota { offset: 200, ..quota }, created, first), 0);
+fn following(period: Period, first: NaiveDate) -> Option<NaiveDate> {
+    match period {
+        Period::Day => first.checked_add_days(Days::new(1)),
+        Period::Week => first.checked_add_days(Days::new(7)),
+        Period::Month => first.checked_add_months(Months::new(1)),
     }
 }
+
+/// When a day begins: the first time its midnight comes, or, where clocks skip midnight, the moment they do.
+fn begin(day: NaiveDate, time_zone: Tz) -> Option<i64> {
+    let midnight = day.and_time(NaiveTime::MIN);
+    let begin = match time_zone.from_local_datetime(&midnight) {
+        MappedLocalTime::Single(begin) | MappedLocalTime::Ambiguous(begin, _) => begin,
+        MappedLocalTime::None => GapInfo::new(&midnight, &time_zone)?.end?,
+    };
+    Some(begin.timestamp_micros())
+}
+
+fn from_anchor(period: Period, anchor: i64, at: i64) -> Option<Span> {
+    let anchor = anchor.clamp(-FAR, FAR - 1).div_euclid(MINUTE) * MINUTE;
+    let length = match period {
+        Period::Day => DAY,
+        Period::Week => WEEK,
+        Period::Month => return months_from_anchor(anchor, at),
+    };
+    let start = anchor + (at - anchor).div_euclid(length) * length;
+    Some(Span { start, end: start + length })
+}
+
+/// Each month is counted from the anchor itself, so that the 31st comes back after a short month.
+fn months_from_anchor(anchor: i64, at: i64) -> Option<Span> {
+    let anchor = DateTime::from_timestamp_micros(anchor)?.naive_utc();
+    let date = DateTime::from_timestamp_micros(at)?.date_naive();
+    let month_of = |date: NaiveDate| date.year() * 12 + date.month0() as i32;
+    let mut months = month_of(date) - month_of(anchor.date());
+    if at < month_begin(anchor, months)? {
+        months -= 1;
+    }
+    Some(Span { start: month_begin(anchor, months)?, end: month_begin(anchor, months + 1)? })
+}
+
+/// The anchor's day so many months on; the last of a month that lacks it.
+fn month_begin(anchor: NaiveDateTime, months: i32) -> Option<i64> {
+    let distance = Months::new(months.unsigned_abs());
+    let begin = if months < 0 {
+        anchor.checked_sub_months(distance)?
+    } else {
+        anchor.checked_add_months(distance)?
+    };
+    Some(begin.and_utc().timestamp_micros())
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use common::{Error, FieldError, Result};
-use contracts::metering::{CreateUsagePlan, PlanStage, Quota, Throttle};
+use common::Result;
+use contracts::metering::{CreateUsagePlan, PlanStage, Quota, StatusRange, Throttle};
+
+use super::costs::check_costs;
+use super::faults::Faults;
 
 /// Method throttles per stage of a plan (limits.md of the API Gateway guide).
 const MAX_METHOD_THROTTLES: usize = 20;
@@ -13,8 +16,10 @@ const MAX_NAME: usize = 255;
 const MAX_DESCRIPTION: usize = 1024;
 /// Largest quota: sums of it stay far from the end of 64 bits.
 const MAX_QUOTA: u64 = 1_000_000_000_000;
-/// Quotas of a plan.
-const MAX_QUOTAS: usize = 1;
+/// Quotas of a plan: one for each length of period.
+const MAX_QUOTAS: usize = 3;
+/// Ranges of statuses in one list.
+const MAX_STATUS_RANGES: usize = 20;
 /// Largest rate and burst.
 const MAX_RATE: u32 = 10_000_000;
 
@@ -29,10 +34,16 @@ pub(crate) fn check(content: &CreateUsagePlan) -> Result<()> {
     if let Some(throttle) = &terms.throttle {
         check_throttle(&mut faults, "throttle", throttle);
     }
-    faults.unless(terms.quotas.len() <= MAX_QUOTAS, "quotas", "must be at most one");
+    faults.unless(terms.quotas.len() <= MAX_QUOTAS, "quotas", "must be at most 3");
+    let mut periods = BTreeSet::new();
     for (index, quota) in terms.quotas.iter().enumerate() {
-        check_quota(&mut faults, &format!("quotas[{index}]"), quota);
+        let field = format!("quotas[{index}]");
+        let first = periods.insert(quota.period);
+        faults.unless(first, &format!("{field}.period"), "has a quota already: one per day, week and month");
+        check_quota(&mut faults, &field, quota);
     }
+    check_statuses(&mut faults, "counting.quota", &terms.counting.quota);
+    check_statuses(&mut faults, "counting.billable", &terms.counting.billable);
     let mut seen = BTreeSet::new();
     for (index, stage) in terms.stages.iter().enumerate() {
         let field = format!("stages[{index}]");
@@ -56,6 +67,14 @@ fn check_quota(faults: &mut Faults, field: &str, quota: &Quota) {
     faults.unless(quota.offset <= quota.limit, &format!("{field}.offset"), "must be at most the limit");
 }
 
+fn check_statuses(faults: &mut Faults, field: &str, ranges: &[StatusRange]) {
+    faults.unless(ranges.len() <= MAX_STATUS_RANGES, field, "must be at most 20 ranges of statuses");
+    for (index, range) in ranges.iter().enumerate() {
+        let holds = (100..=599).contains(&range.from) && (range.from..=599).contains(&range.to);
+        faults.unless(holds, &format!("{field}[{index}]"), "must go from 100 or more up to at most 599");
+    }
+}
+
 fn check_stage(faults: &mut Faults, field: &str, stage: &PlanStage) {
     let few = stage.throttle.len() <= MAX_METHOD_THROTTLES;
     faults.unless(few, &format!("{field}.throttle"), "must name at most 20 methods");
@@ -68,28 +87,14 @@ fn check_stage(faults: &mut Faults, field: &str, stage: &PlanStage) {
         );
         check_throttle(faults, &field, throttle);
     }
+    check_costs(faults, &format!("{field}.costs"), &stage.costs);
 }
 
 /// `{resource path}/{VERB}`: `/GET` is the root's, `/pets/{id}/ANY` a resource's.
-fn is_method(text: &str) -> bool {
+pub(super) fn is_method(text: &str) -> bool {
     let Some((path, verb)) = text.rsplit_once('/') else { return false };
     let path_holds = path.is_empty() || path.starts_with('/');
     path_holds && !verb.is_empty() && verb.bytes().all(|byte| byte.is_ascii_uppercase())
-}
-
-#[derive(Default)]
-struct Faults(Vec<FieldError>);
-
-impl Faults {
-    fn unless(&mut self, holds: bool, field: &str, message: &str) {
-        if !holds {
-            self.0.push(FieldError { field: field.to_owned(), message: message.to_owned() });
-        }
-    }
-
-    fn into_result(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::invalid_fields(self.0)) }
-    }
 }
 
 #[cfg(test)]
@@ -97,7 +102,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use common::id::ApiId;
-    use contracts::metering::{Period, PeriodBegin, PlanTerms};
+    use contracts::metering::{Counting, Period, PeriodBegin, PlanTerms};
 
     use super::*;
 
@@ -139,6 +144,11 @@ mod tests {
         broken.terms.throttle = Some(Throttle { rate_limit: f64::NAN, burst_limit: 0 });
         broken.terms.quotas[0] =
             Quota { limit: 0, period: Period::Month, offset: 1, begins: PeriodBegin::default() };
+        broken.terms.quotas.push(broken.terms.quotas[0]);
+        broken.terms.counting = Counting {
+            quota: vec![StatusRange { from: 200, to: 199 }, StatusRange { from: 99, to: 100 }],
+            billable: vec![StatusRange { from: 200, to: 600 }; 21],
+        };
         broken.terms.stages.push(broken.terms.stages[0].clone());
         broken.terms.stages[0].throttle =
             (0..21).map(|at| (format!("p{at}"), Throttle { rate_limit: 1.0, burst_limit: 1 })).collect();
@@ -150,6 +160,11 @@ mod tests {
             "throttle.burstLimit",
             "quotas[0].limit",
             "quotas[0].offset",
+            "quotas[1].period",
+            "counting.quota[0]",
+            "counting.quota[1]",
+            "counting.billable",
+            "counting.billable[20]",
             "stages[0].throttle",
             "stages[0].throttle[p0]",
             "stages[1]",

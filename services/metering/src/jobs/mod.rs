@@ -1,6 +1,7 @@
 //! Background work. Every job can be killed and run again.
 
 mod retain;
+mod watch_spending;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +11,37 @@ use tokio_util::sync::CancellationToken;
 
 use crate::service::Service;
 
-/// How often jobs run.
-const EVERY: Duration = Duration::from_secs(600);
+/// How often what is old is removed.
+const REMOVE_EVERY: Duration = Duration::from_secs(600);
+/// How often spending is looked at.
+const WATCH_EVERY: Duration = Duration::from_secs(15);
 
 /// Runs the jobs until `stop`.
 pub async fn run_jobs(service: Arc<Service>, stop: CancellationToken) {
-    let mut every = tokio::time::interval(EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(every.tick()).await.is_some() {
-        if let Some(Err(error)) = stop.run_until_cancelled(run_once(&service)).await {
-            tracing::warn!(%error, cause = error.cause, "a job of metering failed and will be run again");
-        }
-    }
+    tokio::join!(
+        repeat(&stop, REMOVE_EVERY, async || remove_old(&service).await),
+        repeat(&stop, WATCH_EVERY, async || watch_spending::watch_spending(&service).await),
+    );
 }
 
 /// Runs each job once.
 pub async fn run_once(service: &Service) -> Result<()> {
+    remove_old(service).await?;
+    watch_spending::watch_spending(service).await
+}
+
+async fn remove_old(service: &Service) -> Result<()> {
     retain::remove_old_records(service).await?;
     retain::remove_closed_leases(service).await?;
     retain::forget_outcomes(service).await
+}
+
+async fn repeat(stop: &CancellationToken, every: Duration, job: impl AsyncFn() -> Result<()>) {
+    let mut every = tokio::time::interval(every);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        if let Some(Err(error)) = stop.run_until_cancelled(job()).await {
+            tracing::warn!(%error, cause = error.cause, "a job of metering failed and will be run again");
+        }
+    }
 }

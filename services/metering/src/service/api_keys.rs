@@ -8,18 +8,18 @@ use common::{Code, Error, Page, Result, secret};
 use contracts::Ctx;
 use contracts::metering::{
     AccessEntry, ApiKey, CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, RevealApiKey, RevokeApiKey,
-    RotateApiKey, SavedApiKey, UpdateApiKey,
+    RotateApiKey, SavedApiKey, UpdateApiKey, UsagePlan,
 };
 use contracts::stream::Liveness;
-use database::{TenantTx, audit, idempotency};
+use database::{TenantTx, audit, changes, idempotency};
 use secrecy::ExposeSecret;
 
-use super::Service;
+use super::{Service, plan_changes};
 use crate::domain::api_keys::{
     MAX_USAGE_PLANS, check_name, check_not_revoked, check_value, grace_end, new_value, shown_prefix,
 };
 use crate::store::api_keys::{self, StoredKey};
-use crate::store::{published_revision, usage_plans};
+use crate::store::{published_revision, spend_caps, usage_plans};
 
 pub(crate) async fn create(service: Arc<Service>, ctx: Ctx, request: CreateApiKey) -> Result<SavedApiKey> {
     check_name(&request.name)?;
@@ -89,7 +89,11 @@ pub(crate) async fn update(service: Arc<Service>, ctx: Ctx, request: UpdateApiKe
         stored.key.plan = request.plan;
     }
     if let Some(plans) = &request.usage_plans {
-        check_plans(&tx, plans).await?;
+        check_distinct(plans)?;
+        let (before, after) = plan_changes::lock(&tx, &stored.key.usage_plans, plans).await?;
+        check_stages(&after)?;
+        let now = ctx.now.timestamp_micros();
+        plan_changes::carry_over(&tx, &stored.key, &before, &after, request.used_units, now).await?;
         stored.key.usage_plans.clone_from(plans);
         api_keys::replace_plans(&tx, &stored.key).await?;
     }
@@ -180,14 +184,27 @@ async fn save(
     stored: StoredKey,
     value: Option<String>,
 ) -> Result<SavedApiKey> {
-    let entry = AccessEntry::Key(stored.entry(tx.tenant()));
-    let revision = service.publish(&tx, &change_key(stored.key.id), Some(&entry)).await?;
+    let revision = publish(service, &tx, &stored).await?;
     tx.commit().await?;
     let liveness = service.feed.wait_live(revision).await?;
     Ok(SavedApiKey { api_key: stored.key, value, liveness })
 }
 
-fn change_key(id: KeyId) -> String {
+/// Publishes the key as it is, with the price of its calls where its subscription's spend cap stops them.
+///
+/// The counter of revisions is taken first: it orders this behind every change of the cap, or that change behind this one.
+pub(super) async fn publish(service: &Service, tx: &TenantTx, stored: &StoredKey) -> Result<u64> {
+    let key = change_key(stored.key.id);
+    let Some(subscription) = stored.key.subscription else {
+        let entry = AccessEntry::Key(stored.entry(tx.tenant(), None));
+        return service.publish(tx, &key, Some(&entry)).await;
+    };
+    changes::lock(tx).await?;
+    let price = spend_caps::find(tx, subscription).await?.and_then(|cap| cap.published_price());
+    service.publish(tx, &key, Some(&AccessEntry::Key(stored.entry(tx.tenant(), price)))).await
+}
+
+pub(super) fn change_key(id: KeyId) -> String {
     format!("key/{id}")
 }
 
@@ -213,6 +230,11 @@ fn open(service: &Service, stored: &StoredKey) -> Result<Option<String>> {
 /// Refuses too many plans, unknown ones, and two that open the same stage. Locks the plans, so that their stages stay as
 /// they were checked.
 async fn check_plans(tx: &TenantTx, plans: &[UsagePlanId]) -> Result<()> {
+    check_distinct(plans)?;
+    check_stages(&usage_plans::lock(tx, plans).await?)
+}
+
+fn check_distinct(plans: &[UsagePlanId]) -> Result<()> {
     if plans.len() > MAX_USAGE_PLANS {
         return Err(Error::invalid("usagePlanIds", "must name at most 10 usage plans"));
     }
@@ -220,16 +242,18 @@ async fn check_plans(tx: &TenantTx, plans: &[UsagePlanId]) -> Result<()> {
     if distinct.len() != plans.len() {
         return Err(Error::invalid("usagePlanIds", "names a usage plan twice"));
     }
+    Ok(())
+}
+
+fn check_stages(plans: &[UsagePlan]) -> Result<()> {
     let mut stages = BTreeSet::new();
-    for plan in usage_plans::lock(tx, plans).await? {
-        for stage in plan.terms.stages {
-            let text = format!("stage {} of {}", stage.stage, stage.api_id);
-            if !stages.insert((stage.api_id, stage.stage)) {
-                let message = format!("a key has one usage plan per stage, and two of these open {text}");
-                let mut error = Error::invalid("usagePlanIds", message);
-                error.reason = "one_usage_plan_per_stage".into();
-                return Err(error);
-            }
+    for stage in plans.iter().flat_map(|plan| &plan.terms.stages) {
+        let text = format!("stage {} of {}", stage.stage, stage.api_id);
+        if !stages.insert((stage.api_id, stage.stage.as_str())) {
+            let message = format!("a key has one usage plan per stage, and two of these open {text}");
+            let mut error = Error::invalid("usagePlanIds", message);
+            error.reason = "one_usage_plan_per_stage".into();
+            return Err(error);
         }
     }
     Ok(())

@@ -1,22 +1,20 @@
-//! Quota leases: granted, settled, and how a key stands.
+//! Leases: granted and settled.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::Result;
-use common::id::{IncarnationId, LeaseId};
+use common::id::{IncarnationId, LeaseId, TenantId};
+use common::{Error, Result};
 use contracts::Ctx;
 use contracts::lease::{
     Budget, LeaseAnswer, LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, LeaseStatement,
 };
-use contracts::metering::{GetQuotaStatus, QuotaStatus};
 use database::SystemTx;
 
 use super::Service;
 use crate::domain::leases::Statement;
-use crate::domain::periods::{containing, limit_in_force};
-use crate::store::quotas::{self, QuotaKey};
-use crate::store::{api_keys, gateways};
+use crate::store::quotas::{self, BudgetKey};
+use crate::store::{budgets, gateways};
 
 pub(crate) async fn grant(service: Arc<Service>, ctx: Ctx, request: LeaseGrant) -> Result<LeaseAnswers> {
     let LeaseGrant { gateway, incarnation, wants } = request;
@@ -27,32 +25,26 @@ pub(crate) async fn grant(service: Arc<Service>, ctx: Ctx, request: LeaseGrant) 
         return Ok(LeaseAnswers { ended: true, ..LeaseAnswers::default() });
     }
     let mut answers = Vec::with_capacity(wants.len());
-    let mut quoted = Vec::with_capacity(wants.len());
+    let mut bounded = Vec::with_capacity(wants.len());
+    let allowances = budgets::allowances(&tx, wants.iter().map(|want| want.budget)).await?;
     for want in wants {
-        let Budget::Quota { key, plan, .. } = want.budget else {
-            answers.push(LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unknown });
-            continue;
+        let outcome = match (allowances.get(&want.budget), want.budget) {
+            (Some(budgets::Allowance { tenant, rule: Some(rule) }), budget) => {
+                let span = rule.span(want.at);
+                bounded.push((BudgetKey { budget, span }, *tenant, rule.limit(span), want));
+                continue;
+            }
+            (Some(_), _) | (None, Budget::Spend { .. }) => LeaseOutcome::Unlimited,
+            (None, Budget::Quota { .. }) => LeaseOutcome::Unknown,
         };
-        let Some(allowance) = quotas::allowance(&tx, key, plan).await? else {
-            answers.push(LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unknown });
-            continue;
-        };
-        let Some(quota) = allowance.quota else {
-            answers.push(LeaseAnswer { lease: want.lease, outcome: LeaseOutcome::Unlimited });
-            continue;
-        };
-        let span = containing(quota.period, want.at);
-        let limit = limit_in_force(&quota, allowance.key_created_at, span);
-        quoted.push((QuotaKey { key, plan, span }, allowance.tenant, limit, want));
+        answers.push(LeaseAnswer { lease: want.lease, outcome });
     }
     // Everyone locks rows in this order, so that nobody waits in a circle.
-    quoted.sort_by_key(|(at, ..)| *at);
-    for (at, tenant, limit, want) in quoted {
+    bounded.sort_by_key(|(at, ..)| *at);
+    for (at, tenant, limit, want) in bounded {
         let before = quotas::lock_or_insert(&tx, &at, tenant, limit, &[want.lease]).await?;
         let mut after = before.clone();
-        if after.limit != limit {
-            after.set_limit(limit);
-        }
+        after.set_limit(limit);
         let outcome = after.grant(incarnation, &want);
         quotas::save(&tx, &at, tenant, &before, &after, ctx.now.timestamp_micros()).await?;
         answers.push(LeaseAnswer { lease: want.lease, outcome });
@@ -70,19 +62,23 @@ pub(crate) async fn settle(service: Arc<Service>, ctx: Ctx, request: LeaseSettle
     let by_lease: BTreeMap<LeaseId, LeaseStatement> =
         statements.into_iter().map(|statement| (statement.lease, statement)).collect();
     let leases: Vec<_> = by_lease.keys().copied().collect();
-    let mut rows = quotas::places(&tx, &leases).await?;
+    let ended = last.then_some(incarnation);
     if last {
         gateways::end_run(&tx, incarnation).await?;
-        for (at, tenant) in quotas::rows_of_run(&tx, incarnation).await? {
-            rows.entry(at).or_insert((tenant, Vec::new()));
-        }
     }
-    for (at, (tenant, leases)) in rows {
-        let Some(before) = quotas::lock(&tx, &at, &[]).await? else { continue };
+    let rows = concerned(&tx, &leases, ended.as_slice()).await?;
+    let mut locked = Vec::with_capacity(rows.len());
+    for at in rows.keys() {
+        locked.push(quotas::lock(&tx, at, &[]).await?.ok_or_else(moved)?);
+    }
+    if concerned(&tx, &leases, ended.as_slice()).await? != rows {
+        return Err(moved());
+    }
+    for ((at, (tenant, leases)), before) in rows.into_iter().zip(locked) {
         let mut after = before.clone();
         for statement in leases.iter().filter_map(|lease| by_lease.get(lease)) {
             if let Statement::Overspent { by } = after.state(statement) {
-                tracing::error!(lease.id = %statement.lease, key.id = %at.key, units = by, "a lease was overspent");
+                tracing::error!(lease.id = %statement.lease, budget = ?at.budget, units = by, "a lease was overspent");
             }
         }
         if last {
@@ -100,14 +96,19 @@ pub(crate) async fn settle(service: Arc<Service>, ctx: Ctx, request: LeaseSettle
 
 /// Ends runs whose lease state is lost: their open leases count as fully spent. Answers the units. The runs are locked.
 pub(super) async fn write_off(tx: &SystemTx, runs: &[IncarnationId], now: i64) -> Result<u64> {
-    let mut rows = BTreeMap::new();
     for run in runs {
         gateways::end_run(tx, *run).await?;
-        rows.extend(quotas::rows_of_run(tx, *run).await?);
+    }
+    let rows = concerned(tx, &[], runs).await?;
+    let mut locked = Vec::with_capacity(rows.len());
+    for at in rows.keys() {
+        locked.push(quotas::lock(tx, at, &[]).await?.ok_or_else(moved)?);
+    }
+    if concerned(tx, &[], runs).await? != rows {
+        return Err(moved());
     }
     let mut units = 0_u64;
-    for (at, tenant) in rows {
-        let Some(before) = quotas::lock(tx, &at, &[]).await? else { continue };
+    for ((at, (tenant, _)), before) in rows.into_iter().zip(locked) {
         let mut after = before.clone();
         for run in runs {
             units = units.saturating_add(after.write_off(*run));
@@ -120,12 +121,23 @@ pub(super) async fn write_off(tx: &SystemTx, runs: &[IncarnationId], now: i64) -
     Ok(units)
 }
 
-pub(crate) async fn status(
-    service: Arc<Service>,
-    ctx: Ctx,
-    request: GetQuotaStatus,
-) -> Result<Vec<QuotaStatus>> {
-    let tx = service.database.tenant_read(&ctx).await?;
-    api_keys::get(&tx, request.id).await?;
-    quotas::standing(&tx, request.id, ctx.now.timestamp_micros()).await
+/// The rows of these leases, and those from which these runs hold open ones, in locking order.
+async fn concerned(
+    tx: &SystemTx,
+    leases: &[LeaseId],
+    runs: &[IncarnationId],
+) -> Result<BTreeMap<BudgetKey, (TenantId, Vec<LeaseId>)>> {
+    let mut rows = quotas::places(tx, leases).await?;
+    for run in runs {
+        for (at, tenant) in quotas::rows_of_run(tx, *run).await? {
+            rows.entry(at).or_insert((tenant, Vec::new()));
+        }
+    }
+    Ok(rows)
+}
+
+/// A key changed its usage plan between the look at its leases and the lock on their row. The same request finds them where
+/// they are now.
+fn moved() -> Error {
+    Error::unavailable("the quota", "its leases are being handed to another usage plan")
 }

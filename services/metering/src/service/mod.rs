@@ -5,6 +5,9 @@ pub(crate) mod api_keys;
 pub(crate) mod batches;
 pub(crate) mod gateways;
 pub(crate) mod leases;
+mod plan_changes;
+pub(crate) mod quotas;
+pub(crate) mod spending;
 pub(crate) mod usage;
 pub(crate) mod usage_plans;
 

@@ -9,13 +9,14 @@ use contracts::apis::FindApis;
 use contracts::billing::FindPlansOfUsagePlan;
 use contracts::metering::{
     AccessEntry, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, PlanStage, PlanTerms,
-    SavedUsagePlan, UpdateUsagePlan, UsagePlan, UsagePlanEntry,
+    Quota, SavedUsagePlan, UpdateUsagePlan, UsagePlan, UsagePlanEntry,
 };
 use contracts::stream::Liveness;
 use contracts::{Ctx, Role};
 use database::{TenantTx, audit, idempotency};
 
 use super::Service;
+use crate::domain::budgets::Rule;
 use crate::domain::usage_plans::check;
 use crate::store::{published_revision, quotas, usage_plans};
 
@@ -100,7 +101,7 @@ pub(crate) async fn update(
     };
     usage_plans::update(&tx, &usage_plan).await?;
     for quota in usage_plan.terms.quotas.iter().filter(|quota| !before.terms.quotas.contains(quota)) {
-        quotas::put_limit_in_force(&tx, id, quota, ctx.now.timestamp_micros()).await?;
+        put_in_force(&tx, id, *quota, ctx.now.timestamp_micros()).await?;
     }
     audit::record(&tx, &ctx, "usage_plan.update", id, &usage_plan).await?;
     save(&service, tx, usage_plan).await
@@ -139,6 +140,22 @@ pub(crate) async fn list(
 ) -> Result<Page<UsagePlan>> {
     let tx = service.database.tenant_read(&ctx).await?;
     usage_plans::list(&tx, &request.page).await
+}
+
+/// Puts a plan's new quota in force in the periods that have begun: leases above it are called back. A quota whose periods
+/// begin at other times has begun none.
+async fn put_in_force(tx: &TenantTx, plan: UsagePlanId, quota: Quota, now: i64) -> Result<()> {
+    for (at, (created_at, anchor)) in quotas::rows_of_plan(tx, plan, quota.period, now).await? {
+        let rule = Rule::Quota { quota, created_at, anchor };
+        if rule.span(at.span.start) != at.span {
+            continue;
+        }
+        let Some(before) = quotas::lock(tx, &at, &[]).await? else { continue };
+        let mut after = before.clone();
+        after.set_limit(rule.limit(at.span));
+        quotas::save(tx, &at, tx.tenant(), &before, &after, now).await?;
+    }
+    Ok(())
 }
 
 async fn save(service: &Service, tx: TenantTx, usage_plan: UsagePlan) -> Result<SavedUsagePlan> {

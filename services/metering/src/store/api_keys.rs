@@ -33,8 +33,8 @@ pub(crate) struct StoredKey {
 }
 
 impl StoredKey {
-    /// The key as gateways need it.
-    pub(crate) fn entry(&self, tenant: TenantId) -> KeyEntry {
+    /// The key as gateways need it. `spend_price_micros` is what its calls cost where a spend cap stops them.
+    pub(crate) fn entry(&self, tenant: TenantId, spend_price_micros: Option<u64>) -> KeyEntry {
         let key = &self.key;
         KeyEntry {
             id: key.id,
@@ -47,7 +47,7 @@ impl StoredKey {
             usage_plans: key.usage_plans.clone(),
             subscription: key.subscription,
             plan: key.plan,
-            spend_price_micros: None,
+            spend_price_micros,
         }
     }
 }
@@ -135,6 +135,15 @@ async fn one(tx: &TenantTx, id: KeyId, locked: bool) -> Result<Option<StoredKey>
     }
     let row = select.one(tx.conn()).await.map_err(store)?;
     Ok(with_plans(tx, row.into_iter().collect()).await?.into_iter().next())
+}
+
+/// Every key that a subscription carries, in the order of their ids.
+pub(crate) async fn of_subscription(tx: &TenantTx, subscription: SubscriptionId) -> Result<Vec<StoredKey>> {
+    let select = api_key::Entity::find()
+        .filter(api_key::Column::TenantId.eq(tx.tenant().to_string()))
+        .filter(api_key::Column::SubscriptionId.eq(subscription.to_string()))
+        .order_by_asc(api_key::Column::Id);
+    with_plans(tx, select.all(tx.conn()).await.map_err(store)?).await
 }
 
 /// One page, newest first.

@@ -4,12 +4,15 @@ mod entities;
 
 pub(crate) mod api_keys;
 pub(crate) mod batches;
+pub(crate) mod budgets;
 pub(crate) mod gateways;
 pub(crate) mod quotas;
+pub(crate) mod spend_caps;
 mod sql;
 pub(crate) mod usage;
 pub(crate) mod usage_plans;
 
+use chrono::{DateTime, Utc};
 use common::Result;
 use database::Tx;
 
@@ -18,4 +21,9 @@ pub(crate) async fn published_revision(tx: &(impl Tx + Sync), change_key: &str) 
     let select = "SELECT revision FROM changes WHERE change_key = $1";
     let rows = sql::query(tx, select, [change_key.into()]).await?;
     rows.first().map_or(Ok(0), |row| sql::unsigned(sql::column(row, "revision")?))
+}
+
+/// A time from microseconds since the epoch.
+pub(crate) fn time(micros: i64) -> DateTime<Utc> {
+    sql::time(micros)
 }

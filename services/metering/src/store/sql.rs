@@ -66,3 +66,17 @@ pub(super) fn for_update(tx: &impl Tx) -> &'static str {
         _ => "",
     }
 }
+
+/// What ends a query whose rows shall stay as they are: SQLite's writing transactions exclude each other anyway.
+pub(super) fn for_share(tx: &impl Tx) -> &'static str {
+    match tx.conn().get_database_backend() {
+        sea_orm::DbBackend::Postgres => " FOR SHARE",
+        _ => "",
+    }
+}
+
+/// Places for `count` values in a list, after the first `taken`: `$3, $4`.
+pub(super) fn list(taken: usize, count: usize) -> String {
+    let places: Vec<_> = (1..=count).map(|at| format!("${}", taken + at)).collect();
+    places.join(", ")
+}

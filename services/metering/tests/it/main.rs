@@ -5,9 +5,13 @@
 mod access;
 mod batches;
 mod crashes;
+mod extensions;
 mod gateways;
+mod periods;
+mod plan_changes;
 mod quotas;
 mod records;
+mod spending;
 mod usage;
 mod world;
 

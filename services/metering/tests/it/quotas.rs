@@ -29,16 +29,16 @@ on_both_stores![
 ];
 
 /// A key with a quota, and a gateway.
-struct Scene {
-    world: World,
-    key: KeyId,
-    plan: UsagePlanId,
-    gateway: GatewayId,
-    run: IncarnationId,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) key: KeyId,
+    pub(crate) plan: UsagePlanId,
+    pub(crate) gateway: GatewayId,
+    pub(crate) run: IncarnationId,
 }
 
 impl Scene {
-    async fn new(world: World, limit: u64, offset: u64) -> Self {
+    pub(crate) async fn new(world: World, limit: u64, offset: u64) -> Self {
         let owner = world.owner();
         let quota = Quota { limit, period: Period::Day, offset, begins: PeriodBegin::default() };
         let plan = owner.plan(Some(quota), &[(world.api, "prod")]).await.id;
@@ -47,7 +47,7 @@ impl Scene {
         Self { world, key, plan, gateway, run }
     }
 
-    fn want(&self, need: u64, hint: u64) -> LeaseWant {
+    pub(crate) fn want(&self, need: u64, hint: u64) -> LeaseWant {
         let now = self.world.clock.now();
         let (lease, at) = (LeaseId::new(now), micros(now));
         LeaseWant { lease, budget: self.budget(), at, need, hint, holds: vec![] }
@@ -57,20 +57,20 @@ impl Scene {
         Budget::Quota { key: self.key, plan: self.plan, period: Period::Day }
     }
 
-    async fn ask(&self, want: &LeaseWant) -> LeaseOutcome {
+    pub(crate) async fn ask(&self, want: &LeaseWant) -> LeaseOutcome {
         self.ask_all(vec![want.clone()]).await.answers[0].outcome
     }
 
-    async fn ask_all(&self, wants: Vec<LeaseWant>) -> LeaseAnswers {
+    pub(crate) async fn ask_all(&self, wants: Vec<LeaseWant>) -> LeaseAnswers {
         let request = LeaseGrant { gateway: self.gateway, incarnation: self.run, wants };
         self.world.call(request).await.unwrap()
     }
 
-    async fn close(&self, lease: LeaseId, spent: u64) {
+    pub(crate) async fn close(&self, lease: LeaseId, spent: u64) {
         self.settle(vec![LeaseStatement { lease, spent, ceiling: spent, closed: true }], false).await;
     }
 
-    async fn settle(&self, statements: Vec<LeaseStatement>, last: bool) {
+    pub(crate) async fn settle(&self, statements: Vec<LeaseStatement>, last: bool) {
         let (gateway, incarnation) = (self.gateway, self.run);
         self.world.call(LeaseSettle { gateway, incarnation, statements, last }).await.unwrap();
     }
@@ -79,18 +79,18 @@ impl Scene {
         self.world.call(GatewayRegister { gateway: self.gateway, incarnation, previous }).await.unwrap();
     }
 
-    async fn status(&self) -> QuotaStatus {
+    pub(crate) async fn status(&self) -> QuotaStatus {
         let status = self.world.owner().call(GetQuotaStatus { id: self.key }).await.unwrap();
         status.into_iter().next().unwrap()
     }
 
-    async fn used(&self) -> (u64, u64) {
+    pub(crate) async fn used(&self) -> (u64, u64) {
         let status = self.status().await;
         (status.settled, status.leased)
     }
 }
 
-fn units(outcome: LeaseOutcome) -> u64 {
+pub(crate) fn units(outcome: LeaseOutcome) -> u64 {
     match outcome {
         LeaseOutcome::Granted { units, .. } => units,
         other => panic!("{other:?}"),
@@ -253,7 +253,8 @@ async fn a_grant_never_puts_a_quota_back_in_force_that_is_being_lowered() {
     scene.close(first.lease, 5).await;
 
     let lowering = scene.world.database.system("a test").await.unwrap();
-    for lower in ["UPDATE usage_plans SET quota_limit = 5", "UPDATE quota_periods SET quota_limit = 5"] {
+    let plan = r#"UPDATE usage_plans SET terms = replace(terms, '"limit":1000', '"limit":5')"#;
+    for lower in [plan, "UPDATE quota_periods SET quota_limit = 5"] {
         lowering.conn().execute_unprepared(lower).await.unwrap();
     }
     let watching = scene.world.database.system("a test").await.unwrap();

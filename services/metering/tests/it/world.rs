@@ -223,6 +223,12 @@ impl Member {
         self
     }
 
+    /// The same member as the role `billing`, on whose word alone spend caps are set.
+    pub(crate) fn as_billing(mut self) -> Self {
+        self.ctx = self.ctx.as_service(Role::Billing);
+        self
+    }
+
     pub(crate) fn tenant(&self) -> TenantId {
         self.ctx.tenant.unwrap()
     }

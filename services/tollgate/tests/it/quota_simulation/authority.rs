@@ -7,7 +7,7 @@ use contracts::lease::{
     AppendBatch, Appended, Budget, GatewayRegister, LeaseAnswer, LeaseAnswers, LeaseGrant, LeaseSettle,
     LeaseSettled, ReportWatermark, WatermarkReported,
 };
-use contracts::metering::Period;
+use contracts::metering::{Period, PeriodBegin};
 use contracts::record::{Batch, Flags, Reason};
 use metering::domain::leases::{QuotaPeriod, Statement, runs_to_write_off};
 use metering::domain::periods::{Span, containing};
@@ -200,7 +200,7 @@ impl Authority {
 
     /// The period of a kind of budget.
     pub(super) fn span(kind: usize, at: i64) -> Span {
-        containing(QUOTAS.get(kind).copied().unwrap_or(Period::Month), at)
+        containing(QUOTAS.get(kind).copied().unwrap_or(Period::Month), PeriodBegin::default(), 0, at)
     }
 }
 
