@@ -13,7 +13,7 @@ pub(super) fn migration() -> SqlMigration {
                 "CREATE INDEX products_tenant ON products (tenant_id, id)".into(),
                 "CREATE TABLE plans (id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, \
                  product_id TEXT NOT NULL REFERENCES products (id), name TEXT NOT NULL, description TEXT NOT NULL, \
-                 price_micros BIGINT NOT NULL, currency TEXT NOT NULL, usage_plan_id TEXT NOT NULL, created_at BIGINT NOT NULL)"
+                 price_micros BIGINT NOT NULL, currency TEXT NOT NULL, unit_price_micros BIGINT NOT NULL, usage_plan_id TEXT NOT NULL, created_at BIGINT NOT NULL)"
                     .into(),
                 "CREATE INDEX plans_product ON plans (product_id)".into(),
                 "CREATE TABLE subscriptions (id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, \

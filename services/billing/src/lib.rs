@@ -80,6 +80,7 @@ pub fn endpoints(state: &Arc<State>) -> Endpoints {
         .with::<calls::FindPlansOfUsagePlan, _, _, _>(state, service::plans::of_usage_plan)
         .with::<calls::CreateSubscription, _, _, _>(state, service::subscriptions::create)
         .with::<calls::CancelSubscription, _, _, _>(state, service::subscriptions::cancel)
+        .with::<calls::SetSpendCap, _, _, _>(state, service::spending::set)
         .with::<calls::GetSubscription, _, _, _>(state, service::subscriptions::get)
         .with::<calls::ListSubscriptions, _, _, _>(state, service::subscriptions::list)
 }

@@ -7,6 +7,7 @@ use common::{Page, PageArgs};
 use serde::{Deserialize, Serialize};
 
 use crate::call;
+use crate::metering::SpendCap;
 use crate::stream::Liveness;
 
 /// What the catalogue shows.
@@ -41,6 +42,9 @@ pub struct Plan {
     pub description: String,
     /// Recurring price per month; an amount of 0 is a free plan.
     pub price: Money,
+    /// Price of a billable unit in micro-units of the same currency; 0 = included.
+    #[serde(default)]
+    pub unit_price_micros: u64,
     /// The limits that come with it.
     pub usage_plan: UsagePlanId,
     /// When it was made.
@@ -106,6 +110,9 @@ pub struct CreatePlan {
     pub description: String,
     /// Recurring price per month, not negative; the currency must be one that can be charged.
     pub price: Money,
+    /// Price of a billable unit in micro-units of the same currency, at most 1,000,000,000; 0 = included.
+    #[serde(default)]
+    pub unit_price_micros: u64,
     /// The limits that come with it: a usage plan of this organization.
     pub usage_plan: UsagePlanId,
 }
@@ -207,6 +214,17 @@ pub struct CancelledSubscription {
     /// Whether every gateway refuses its keys already.
     pub liveness: Liveness,
 }
+
+/// Sets, changes or removes the most that a subscription may spend in a month. Its currency must be the plan's, and the plan
+/// must have a price per unit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SetSpendCap {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// The cap, or none.
+    pub cap: Option<SpendCap>,
+}
+call!(SetSpendCap => Liveness, Billing, Tenant(SubscriptionsWrite), from [Admin, Portal]);
 
 /// Subscriptions, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]

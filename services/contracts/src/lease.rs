@@ -261,7 +261,7 @@ call!(GatewayForget => GatewayForgotten, Metering, Service);
 /// Answer to [`GatewayForget`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayForgotten {
-    /// Units that were in its open leases and now count as spent.
+    /// Quota units that were in its open leases and now count as spent.
     pub units_written_off: u64,
 }
 

@@ -823,7 +823,7 @@ pub struct RegisteredGateway {
     pub seen_at: DateTime<Utc>,
     /// Leases it has not stated yet.
     pub leases: u64,
-    /// Units in these leases.
+    /// Quota units in these leases.
     pub leased: u64,
 }
 

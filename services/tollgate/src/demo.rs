@@ -212,8 +212,8 @@ async fn ensure_product(client: &Client, ctx: &Ctx, api: ApiId) -> Result<Produc
             continue;
         }
         let price = Money { micros, currency: "EUR".into() };
-        let plan =
-            CreatePlan { product: id, name: name.into(), description: description.into(), price, usage_plan };
+        let (name, description) = (name.to_owned(), description.to_owned());
+        let plan = CreatePlan { product: id, name, description, price, unit_price_micros: 0, usage_plan };
         client.call(ctx, plan).await?;
     }
     client.call(ctx, contracts::billing::GetProduct { id }).await

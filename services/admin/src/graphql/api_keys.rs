@@ -1,19 +1,20 @@
 //! API keys.
 
-use async_graphql::{ComplexObject, Context, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use common::id::KeyId;
 use contracts::metering::{
-    self, CreateApiKey, DeleteApiKey, GetApiKey, GetQuotaStatus, ListApiKeys, RevealApiKey, RevokeApiKey,
-    RotateApiKey, UpdateApiKey,
+    self, CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, RevealApiKey, RevokeApiKey, RotateApiKey,
+    UpdateApiKey,
 };
 
 use super::call::{call, id, ids, optional_id, page};
 use super::connection::Connection;
 use super::cost;
+use super::quotas::{QuotaStatus, quota_status};
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
-use super::scalar::{ChangeStatus, Long};
+use super::scalar::ChangeStatus;
 use super::subscriptions::Subscription;
 use super::usage_plans::UsagePlan;
 
@@ -41,6 +42,8 @@ pub(crate) struct ApiKey {
     plan_id: Option<ID>,
     /// Until when the value before the last rotation is admitted too.
     previous_until: Option<DateTime<Utc>>,
+    /// The billing date: periods that begin with it are counted from here.
+    anchored_at: DateTime<Utc>,
     /// When it was made.
     created_at: DateTime<Utc>,
 }
@@ -63,7 +66,7 @@ impl ApiKey {
         }
     }
 
-    /// How much of its quotas is used in the current periods, per usage plan with a quota.
+    /// How much of its quotas is used in the current periods, per usage plan and quota.
     #[graphql(complexity = "cost::list(10, child_complexity) + cost::CALL")]
     async fn quota_status(&self, ctx: &Context<'_>) -> Result<Vec<QuotaStatus>> {
         quota_status(ctx, &self.id).await
@@ -83,53 +86,10 @@ impl From<metering::ApiKey> for ApiKey {
             subscription_id: key.subscription.map(ID::from),
             plan_id: key.plan.map(ID::from),
             previous_until: key.previous_until,
+            anchored_at: key.anchored_at,
             created_at: key.created_at,
         }
     }
-}
-
-/// A key's standing under one quota.
-#[derive(Debug, SimpleObject)]
-#[graphql(complex)]
-pub(crate) struct QuotaStatus {
-    /// The usage plan.
-    usage_plan_id: ID,
-    /// Units allowed in this period.
-    limit: Long,
-    /// Units settled: known to be used.
-    settled: Long,
-    /// Units handed to gateways, spent in part.
-    leased: Long,
-    /// Start of the period.
-    period_start: DateTime<Utc>,
-    /// Its end: the next period's start.
-    period_end: DateTime<Utc>,
-}
-
-#[ComplexObject]
-impl QuotaStatus {
-    /// The usage plan.
-    async fn usage_plan(&self, ctx: &Context<'_>) -> Result<Option<UsagePlan>> {
-        references(ctx)?.usage_plan(&self.usage_plan_id).await
-    }
-}
-
-impl From<metering::QuotaStatus> for QuotaStatus {
-    fn from(status: metering::QuotaStatus) -> Self {
-        Self {
-            usage_plan_id: status.usage_plan.into(),
-            limit: status.limit.into(),
-            settled: status.settled.into(),
-            leased: status.leased.into(),
-            period_start: status.period_start,
-            period_end: status.period_end,
-        }
-    }
-}
-
-async fn quota_status(ctx: &Context<'_>, key: &ID) -> Result<Vec<QuotaStatus>> {
-    let standings = call(ctx, GetQuotaStatus { id: id("key", key)? }).await?;
-    Ok(standings.into_iter().map(QuotaStatus::from).collect())
 }
 
 /// A new key.
@@ -145,6 +105,8 @@ pub(crate) struct ApiKeyCreateInput {
     usage_plan_ids: Option<Vec<ID>>,
     /// When it ends by itself; absent = never.
     expires_at: Option<DateTime<Utc>>,
+    /// The billing date: periods that begin with it are counted from here; when it is made when absent.
+    anchored_at: Option<DateTime<Utc>>,
     /// Keep no copy of the value: it is shown in this answer and never again.
     shown_once: Option<bool>,
 }
@@ -160,7 +122,7 @@ impl ApiKeyCreateInput {
             subscription: None,
             plan: None,
             expires_at: self.expires_at,
-            anchored_at: None,
+            anchored_at: self.anchored_at,
             shown_once: self.shown_once.unwrap_or(false),
         })
     }
@@ -177,6 +139,22 @@ pub(crate) struct ApiKeyUpdateInput {
     enabled: Option<bool>,
     /// All usage plans, replacing the old ones.
     usage_plan_ids: Option<Vec<ID>>,
+    /// What becomes of the units used in the current periods where one usage plan takes another's place; `RESET` when absent.
+    used_units: Option<UsedUnits>,
+}
+
+/// What becomes of a key's used units when a usage plan takes another's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "metering::UsedUnits")]
+pub(crate) enum UsedUnits {
+    /// The new plan's periods begin with nothing used; one that the key had earlier in the same periods goes on where it stood.
+    Reset,
+    /// They stay used: what is left is the new limit less them. Needs exactly one plan that takes another's place, with quotas
+    /// of the same periods.
+    Keep,
+    /// As `KEEP`, and in the current period the limit is the old plan's for the time that is over and the new plan's for the
+    /// rest, in proportion and rounded down.
+    Blend,
 }
 
 impl ApiKeyUpdateInput {
@@ -186,7 +164,7 @@ impl ApiKeyUpdateInput {
             name: self.name,
             enabled: self.enabled,
             usage_plans: self.usage_plan_ids.map(|plans| ids("usagePlanIds", &plans)).transpose()?,
-            used_units: metering::UsedUnits::default(),
+            used_units: self.used_units.map(Into::into).unwrap_or_default(),
             plan: None,
         })
     }
@@ -275,12 +253,6 @@ impl ApiKeyQuery {
     /// One key.
     async fn api_key(&self, ctx: &Context<'_>, #[graphql(name = "id")] key: ID) -> Result<Option<ApiKey>> {
         Ok(Some(call(ctx, GetApiKey { id: id("id", &key)? }).await?.into()))
-    }
-
-    /// How much of a key's quotas is used in the current periods, per usage plan with a quota.
-    #[graphql(complexity = "cost::list(10, child_complexity) + cost::CALL")]
-    async fn quota_status(&self, ctx: &Context<'_>, key: ID) -> Result<Vec<QuotaStatus>> {
-        quota_status(ctx, &key).await
     }
 }
 

@@ -16,10 +16,13 @@ mod limits;
 mod organization;
 mod products;
 mod publish;
+mod quotas;
 mod references;
 mod refusal;
 mod scalar;
+mod spending;
 mod subscriptions;
+mod terms;
 mod usage;
 mod usage_plans;
 
@@ -31,6 +34,7 @@ pub(crate) struct Query(
     apis::ApiQuery,
     usage_plans::UsagePlanQuery,
     api_keys::ApiKeyQuery,
+    quotas::QuotaQuery,
     products::ProductQuery,
     subscriptions::SubscriptionQuery,
     developers::DeveloperQuery,
@@ -45,8 +49,10 @@ pub(crate) struct Mutation(
     publish::PublishMutation,
     usage_plans::UsagePlanMutation,
     api_keys::ApiKeyMutation,
+    quotas::QuotaMutation,
     products::ProductMutation,
     subscriptions::SubscriptionMutation,
+    spending::SpendingMutation,
     developers::DeveloperMutation,
 );
 

@@ -10,10 +10,12 @@ use super::apis::Api;
 use super::call::{call, call_step, id, ids, page, require};
 use super::connection::Connection;
 use super::cost;
+use super::quotas::{QuotaInput, read_quotas};
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
 use super::scalar::{ChangeStatus, Long, ThrottleInput};
-use super::usage_plans::{QuotaInput, UsagePlan, UsagePlanStageInput, read_stages};
+use super::terms::CountingInput;
+use super::usage_plans::{UsagePlan, UsagePlanStageInput, read_stages};
 
 /// What the catalogue shows.
 #[derive(Debug, Clone, SimpleObject)]
@@ -75,6 +77,8 @@ pub(crate) struct Plan {
     description: String,
     /// Recurring price per month; an amount of 0 is a free plan.
     price: Money,
+    /// Price of a billable unit in millionths of the same currency; 0 = included.
+    unit_price_micros: Long,
     /// The limits that come with it.
     usage_plan_id: ID,
     /// When it was made.
@@ -101,7 +105,8 @@ impl From<billing::Plan> for Plan {
             product_id: plan.product.into(),
             name: plan.name,
             description: plan.description,
-            price: Money { micros: Long(plan.price.micros), currency: plan.price.currency },
+            price: plan.price.into(),
+            unit_price_micros: plan.unit_price_micros.into(),
             usage_plan_id: plan.usage_plan.into(),
             created_at: plan.created_at,
         }
@@ -117,6 +122,12 @@ pub(crate) struct Money {
     currency: String,
 }
 
+impl From<common::money::Money> for Money {
+    fn from(money: common::money::Money) -> Self {
+        Self { micros: Long(money.micros), currency: money.currency }
+    }
+}
+
 /// An amount of money.
 #[derive(InputObject)]
 pub(crate) struct MoneyInput {
@@ -124,6 +135,12 @@ pub(crate) struct MoneyInput {
     micros: Long,
     /// ISO 4217 code in upper case.
     currency: String,
+}
+
+impl From<MoneyInput> for common::money::Money {
+    fn from(input: MoneyInput) -> Self {
+        Self { micros: input.micros.0, currency: input.currency }
+    }
 }
 
 /// A new product.
@@ -169,7 +186,8 @@ impl From<billing::Product> for ProductPayload {
     }
 }
 
-/// A new plan. Its limits are those of `usagePlanId`, or of a new usage plan made of `throttle`, `quota` and `stages`.
+/// A new plan. Its limits are those of `usagePlanId`, or of a new usage plan made of `throttle`, `quotas`, `counting` and
+/// `stages`.
 #[derive(InputObject)]
 pub(crate) struct PlanCreateInput {
     /// The product.
@@ -180,12 +198,16 @@ pub(crate) struct PlanCreateInput {
     description: Option<String>,
     /// Recurring price per month; free when absent.
     price: Option<MoneyInput>,
+    /// Price of a billable unit in millionths of the same currency; included when absent.
+    unit_price_micros: Option<Long>,
     /// A usage plan of this organization.
     usage_plan_id: Option<ID>,
     /// Throttle of each key.
     throttle: Option<ThrottleInput>,
-    /// Quota of each key.
-    quota: Option<QuotaInput>,
+    /// Quotas of each key, at most one for each length of period.
+    quotas: Option<Vec<QuotaInput>>,
+    /// Which answers count.
+    counting: Option<CountingInput>,
     /// The stages it opens.
     stages: Option<Vec<UsagePlanStageInput>>,
 }
@@ -206,11 +228,17 @@ impl PlanCreateInput {
         let product = id("productId", &self.product_id)?;
         let price = self.price();
         let (name, description) = (self.name.clone(), self.description.clone().unwrap_or_default());
-        let plan = |usage_plan| CreatePlan { product, name, description, price, usage_plan };
-        let inline = self.throttle.is_some() || self.quota.is_some() || self.stages.is_some();
+        let unit_price_micros = self.unit_price_micros.unwrap_or(Long(0)).count("unitPriceMicros")?;
+        let plan =
+            |usage_plan| CreatePlan { product, name, description, price, unit_price_micros, usage_plan };
+        let inline = self.throttle.is_some()
+            || self.quotas.is_some()
+            || self.counting.is_some()
+            || self.stages.is_some();
         match (&self.usage_plan_id, inline) {
             (Some(_), true) => {
-                Err(Error::invalid("usagePlanId", "give either usagePlanId or throttle, quota and stages"))
+                let message = "give either usagePlanId or throttle, quotas, counting and stages";
+                Err(Error::invalid("usagePlanId", message))
             }
             (Some(usage_plan), false) => {
                 let created = call_step(ctx, "plan", plan(id("usagePlanId", usage_plan)?)).await?;
@@ -230,7 +258,8 @@ impl PlanCreateInput {
             description: None,
             terms: PlanTerms {
                 throttle: self.throttle.map(Into::into),
-                quotas: self.quota.map(|quota| quota.read("quota")).transpose()?.into_iter().collect(),
+                quotas: read_quotas("quotas", self.quotas.unwrap_or_default())?,
+                counting: self.counting.map(Into::into).unwrap_or_default(),
                 stages: read_stages("stages", self.stages.unwrap_or_default())?,
                 ..PlanTerms::default()
             },

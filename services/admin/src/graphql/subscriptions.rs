@@ -18,6 +18,7 @@ use super::developers::App;
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
 use super::scalar::ChangeStatus;
+use super::spending::{SpendStatus, spend_status};
 
 /// An app's purchase of a plan.
 #[derive(Debug, Clone, SimpleObject)]
@@ -55,6 +56,12 @@ impl Subscription {
     /// Its key; absent until it is made.
     async fn api_key(&self, ctx: &Context<'_>) -> Result<Option<ApiKey>> {
         references(ctx)?.api_key(&self.api_key_id).await
+    }
+
+    /// How much it has spent in the current month; absent without a cap.
+    #[graphql(complexity = "child_complexity + cost::CALL")]
+    async fn spend_status(&self, ctx: &Context<'_>) -> Result<Option<SpendStatus>> {
+        spend_status(ctx, &self.id).await
     }
 }
 

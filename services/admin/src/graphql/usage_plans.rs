@@ -1,4 +1,4 @@
-//! Usage plans: throttle, quota and the stages they hold for.
+//! Usage plans: throttle, quotas, what counts, and the stages they hold for.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,11 @@ use super::apis::Api;
 use super::call::{call, id, page};
 use super::connection::Connection;
 use super::cost;
+use super::quotas::{Quota, QuotaInput, read_quotas};
 use super::references::references;
 use super::refusal::{Refusal, refusable, settle};
-use super::scalar::{ChangeStatus, Long, Throttle, ThrottleInput};
+use super::scalar::{ChangeStatus, Throttle, ThrottleInput};
+use super::terms::{Counting, CountingInput, MethodCost, MethodCostInput, ThrottleMode, read_costs};
 
 /// Limits and the stages they hold for.
 #[derive(Debug, Clone, SimpleObject)]
@@ -28,8 +30,13 @@ pub(crate) struct UsagePlan {
     description: Option<String>,
     /// Throttle of each key.
     throttle: Option<Throttle>,
-    /// Quota of each key.
-    quota: Option<Quota>,
+    /// How its throttles hold across gateways.
+    throttle_mode: ThrottleMode,
+    /// Quotas of each key, at most one for each length of period. A call takes units of all of them or of none.
+    #[graphql(complexity = "cost::list(3, child_complexity)")]
+    quotas: Vec<Quota>,
+    /// Which answers count.
+    counting: Counting,
     /// The stages it opens.
     #[graphql(complexity = "cost::list(20, child_complexity)")]
     stages: Vec<UsagePlanStage>,
@@ -46,41 +53,14 @@ impl From<metering::UsagePlan> for UsagePlan {
             name: plan.name,
             description: plan.description,
             throttle: plan.terms.throttle.map(Throttle::from),
-            quota: plan.terms.quotas.first().copied().map(Quota::from),
+            throttle_mode: plan.terms.throttle_mode.into(),
+            quotas: plan.terms.quotas.into_iter().map(Quota::from).collect(),
+            counting: plan.terms.counting.into(),
             stages: plan.terms.stages.into_iter().map(UsagePlanStage::from).collect(),
             degraded: plan.terms.degraded.into(),
             created_at: plan.created_at,
         }
     }
-}
-
-/// A hard bound on units per period and key.
-#[derive(Debug, Clone, SimpleObject)]
-pub(crate) struct Quota {
-    /// Units per period.
-    limit: Long,
-    /// The period, in UTC.
-    period: Period,
-    /// Units taken off the limit in a key's first period.
-    offset: Long,
-}
-
-impl From<metering::Quota> for Quota {
-    fn from(quota: metering::Quota) -> Self {
-        Self { limit: quota.limit.into(), period: quota.period.into(), offset: quota.offset.into() }
-    }
-}
-
-/// A calendar period in UTC; weeks start on Monday.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "metering::Period")]
-pub(crate) enum Period {
-    /// From midnight to midnight.
-    Day,
-    /// From Monday to Monday.
-    Week,
-    /// From the first to the first.
-    Month,
 }
 
 /// What happens to calls while quotas cannot be checked.
@@ -104,6 +84,9 @@ pub(crate) struct UsagePlanStage {
     /// Tighter throttles of single methods.
     #[graphql(complexity = "cost::list(2, child_complexity)")]
     throttles: Vec<MethodThrottle>,
+    /// What calls of single methods cost; one unit where none is named.
+    #[graphql(complexity = "cost::list(2, child_complexity)")]
+    costs: Vec<MethodCost>,
 }
 
 #[ComplexObject]
@@ -121,7 +104,12 @@ impl From<metering::PlanStage> for UsagePlanStage {
             rate_limit: throttle.rate_limit,
             burst_limit: throttle.burst_limit,
         });
-        Self { api_id: stage.api_id.into(), stage: stage.stage, throttles: throttles.collect() }
+        Self {
+            api_id: stage.api_id.into(),
+            stage: stage.stage,
+            throttles: throttles.collect(),
+            costs: stage.costs.into_iter().map(MethodCost::from).collect(),
+        }
     }
 }
 
@@ -136,29 +124,6 @@ pub(crate) struct MethodThrottle {
     burst_limit: u32,
 }
 
-/// A hard bound on units per period and key.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub(crate) struct QuotaInput {
-    /// Units per period; at least 1.
-    limit: Long,
-    /// The period, in UTC.
-    period: Period,
-    /// Units taken off the limit in a key's first period; 0 when absent.
-    offset: Option<Long>,
-}
-
-impl QuotaInput {
-    /// The quota; `field` is its path for errors.
-    pub(super) fn read(self, field: &str) -> common::Result<metering::Quota> {
-        Ok(metering::Quota {
-            limit: self.limit.count(&format!("{field}.limit"))?,
-            period: self.period.into(),
-            offset: self.offset.unwrap_or(Long(0)).count(&format!("{field}.offset"))?,
-            begins: metering::PeriodBegin::default(),
-        })
-    }
-}
-
 /// A stage that a usage plan opens.
 #[derive(Debug, Clone, InputObject)]
 pub(crate) struct UsagePlanStageInput {
@@ -168,6 +133,8 @@ pub(crate) struct UsagePlanStageInput {
     stage: String,
     /// Tighter throttles of single methods; at most 20.
     throttles: Option<Vec<MethodThrottleInput>>,
+    /// What calls of single methods cost; at most 500. One unit where none is named.
+    costs: Option<Vec<MethodCostInput>>,
 }
 
 /// The throttle of one method.
@@ -196,7 +163,7 @@ pub(super) fn read_stages(
             api_id: id(&format!("{field}.{index}.apiId"), &stage.api_id)?,
             stage: stage.stage,
             throttle: throttles.collect::<BTreeMap<_, _>>(),
-            costs: BTreeMap::new(),
+            costs: read_costs(&format!("{field}.{index}.costs"), stage.costs.unwrap_or_default())?,
         })
     };
     stages.into_iter().enumerate().map(read).collect()
@@ -211,8 +178,12 @@ pub(crate) struct UsagePlanCreateInput {
     description: Option<String>,
     /// Throttle of each key; none when absent.
     throttle: Option<ThrottleInput>,
-    /// Quota of each key; none when absent.
-    quota: Option<QuotaInput>,
+    /// How its throttles hold across gateways; shared when absent.
+    throttle_mode: Option<ThrottleMode>,
+    /// Quotas of each key, at most one for each length of period; none when absent.
+    quotas: Option<Vec<QuotaInput>>,
+    /// Which answers count; every answer uses up quotas and those below 400 are billed when absent.
+    counting: Option<CountingInput>,
     /// The stages it opens.
     stages: Option<Vec<UsagePlanStageInput>>,
     /// What happens to calls when quotas cannot be checked; refused when absent.
@@ -226,10 +197,11 @@ impl UsagePlanCreateInput {
             description: self.description,
             terms: metering::PlanTerms {
                 throttle: self.throttle.map(Into::into),
-                quotas: self.quota.map(|quota| quota.read("quota")).transpose()?.into_iter().collect(),
+                throttle_mode: self.throttle_mode.map(Into::into).unwrap_or_default(),
+                quotas: read_quotas("quotas", self.quotas.unwrap_or_default())?,
+                counting: self.counting.map(Into::into).unwrap_or_default(),
                 stages: read_stages("stages", self.stages.unwrap_or_default())?,
                 degraded: self.degraded.map(Into::into).unwrap_or_default(),
-                ..metering::PlanTerms::default()
             },
         })
     }
@@ -246,8 +218,12 @@ pub(crate) struct UsagePlanUpdateInput {
     description: async_graphql::MaybeUndefined<String>,
     /// New throttle of each key.
     throttle: async_graphql::MaybeUndefined<ThrottleInput>,
-    /// New quota of each key.
-    quota: async_graphql::MaybeUndefined<QuotaInput>,
+    /// How its throttles hold across gateways.
+    throttle_mode: Option<ThrottleMode>,
+    /// All quotas of each key, replacing the old ones.
+    quotas: Option<Vec<QuotaInput>>,
+    /// Which answers count.
+    counting: Option<CountingInput>,
     /// All stages, replacing the old ones.
     stages: Option<Vec<UsagePlanStageInput>>,
     /// What happens to calls when quotas cannot be checked.
@@ -256,19 +232,15 @@ pub(crate) struct UsagePlanUpdateInput {
 
 impl UsagePlanUpdateInput {
     fn read(self) -> common::Result<UpdateUsagePlan> {
-        let quota: Option<Option<QuotaInput>> = self.quota.into();
         let throttle: Option<Option<ThrottleInput>> = self.throttle.into();
         Ok(UpdateUsagePlan {
             id: id::<UsagePlanId>("id", &self.id)?,
             name: self.name,
             description: self.description.into(),
             throttle: throttle.map(|throttle| throttle.map(Into::into)),
-            throttle_mode: None,
-            quotas: quota
-                .map(|quota| quota.map(|quota| quota.read("quota")).transpose())
-                .transpose()?
-                .map(|quota| quota.into_iter().collect()),
-            counting: None,
+            throttle_mode: self.throttle_mode.map(Into::into),
+            quotas: self.quotas.map(|quotas| read_quotas("quotas", quotas)).transpose()?,
+            counting: self.counting.map(Into::into),
             stages: self.stages.map(|stages| read_stages("stages", stages)).transpose()?,
             degraded: self.degraded.map(Into::into),
         })

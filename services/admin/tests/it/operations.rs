@@ -17,7 +17,7 @@ async fn the_operations_of_the_guides_are_valid() {
             { api { id } invokeUrl warnings userErrors } }"#,
         r#"mutation { apiDeploy(input: {apiId: "abcdefghij", stage: "dev"}) { stage { name } status userErrors } }"#,
         r#"mutation { usagePlanCreate(input: {name: "free", throttle: {rateLimit: 10, burstLimit: 20},
-            quota: {limit: 1000, period: MONTH, offset: 0}, stages: [{apiId: "abcdefghij", stage: "dev"}]})
+            quotas: [{limit: 1000, period: MONTH, offset: 0}], stages: [{apiId: "abcdefghij", stage: "dev"}]})
             { usagePlan { id } status userErrors } }"#,
         r#"mutation { apiKeyCreate(input: {name: "first", value: "abcdefghijklmnopqrst", usagePlanIds: []}) { apiKey { id } value } }"#,
         r#"mutation { apiKeyUpdate(input: {id: "key_0198c0de4f5e7a40b1c2d3e4f5a6b7c8", enabled: false}) { apiKey { enabled } } }"#,

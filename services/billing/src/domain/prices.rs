@@ -7,6 +7,17 @@ use stripe_types::Currency;
 /// Largest price: a million main units.
 const MAX_MICROS: i64 = 1_000_000 * 1_000_000;
 
+/// Largest price of a unit: a thousand main units.
+const MAX_UNIT_MICROS: u64 = 1_000 * 1_000_000;
+
+/// Refuses a price of a billable unit that is too high.
+pub(crate) fn check_unit(micros: u64) -> Result<()> {
+    if micros > MAX_UNIT_MICROS {
+        return Err(Error::invalid("unitPriceMicros", format!("must be between 0 and {MAX_UNIT_MICROS}")));
+    }
+    Ok(())
+}
+
 /// A price that can be charged: not negative, at most a million, in a currency that payments take. The currency is
 /// answered in upper case.
 pub(crate) fn check(price: &Money) -> Result<Money> {

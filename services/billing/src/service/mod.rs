@@ -3,4 +3,5 @@
 pub(crate) mod keys;
 pub(crate) mod plans;
 pub(crate) mod products;
+pub(crate) mod spending;
 pub(crate) mod subscriptions;

@@ -20,6 +20,7 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreatePlan) -> Re
     let name = text::name("name", &input.name)?;
     text::at_most("description", &input.description, MAX_DESCRIPTION)?;
     let price = prices::check(&input.price)?;
+    prices::check_unit(input.unit_price_micros)?;
     match state.client.call(&ctx, GetUsagePlan { id: input.usage_plan }).await {
         Ok(_) => {}
         Err(error) if error.code == Code::NotFound => {
@@ -42,6 +43,7 @@ pub(crate) async fn create(state: Arc<State>, ctx: Ctx, input: CreatePlan) -> Re
         name,
         description: input.description,
         price,
+        unit_price_micros: input.unit_price_micros,
         usage_plan: input.usage_plan,
         created_at: ctx.now,
     };

@@ -1,8 +1,8 @@
 //! Plans.
 
-use common::Result;
 use common::id::{PlanId, ProductId, UsagePlanId};
 use common::money::Money;
+use common::{Error, Result};
 use contracts::billing::Plan;
 use database::error::store;
 use database::{TenantTx, Tx};
@@ -26,6 +26,7 @@ pub(crate) async fn insert(tx: &TenantTx, plan: &Plan) -> Result<()> {
         description: Set(plan.description.clone()),
         price_micros: Set(plan.price.micros),
         currency: Set(plan.price.currency.clone()),
+        unit_price_micros: Set(i64::try_from(plan.unit_price_micros).map_err(Error::internal)?),
         usage_plan_id: Set(plan.usage_plan.to_string()),
         created_at: Set(plan.created_at.timestamp_micros()),
     };
@@ -68,6 +69,7 @@ fn read(row: Model) -> Result<Plan> {
         name: row.name,
         description: row.description,
         price: Money { micros: row.price_micros, currency: row.currency },
+        unit_price_micros: u64::try_from(row.unit_price_micros).map_err(Error::internal)?,
         usage_plan: id(&row.usage_plan_id)?,
         created_at: time(row.created_at)?,
     })

@@ -5,4 +5,5 @@
 mod catalogue;
 mod peers;
 mod role;
+mod spending;
 mod subscriptions;

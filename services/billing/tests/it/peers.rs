@@ -9,7 +9,8 @@ use common::id::{ApiId, AppId, DeveloperId, KeyId, TenantId, UsagePlanId};
 use common::{Error, Result};
 use contracts::apis::{ApiSummary, FindApis};
 use contracts::metering::{
-    ApiKey, CreateApiKey, GetUsagePlan, PlanTerms, RevealApiKey, RevokeApiKey, SavedApiKey, UsagePlan,
+    ApiKey, CreateApiKey, GetUsagePlan, PlanTerms, PutSpendCap, RevealApiKey, RevokeApiKey, SavedApiKey,
+    UsagePlan,
 };
 use contracts::portal::{App, GetApp};
 use contracts::stream::Liveness;
@@ -23,6 +24,8 @@ pub(crate) struct Peers {
     pub(crate) usage_plans: Mutex<Vec<(TenantId, UsagePlanId)>>,
     pub(crate) apps: Mutex<Vec<(TenantId, App)>>,
     pub(crate) keys: Mutex<HashMap<KeyId, ApiKey>>,
+    /// Caps that were put, in their order.
+    pub(crate) caps: Mutex<Vec<PutSpendCap>>,
     /// Metering refuses to make keys.
     pub(crate) down: AtomicBool,
     /// Metering makes the key, and its answer is lost.
@@ -40,6 +43,7 @@ impl Peers {
             usage_plans: Mutex::default(),
             apps: Mutex::default(),
             keys: Mutex::default(),
+            caps: Mutex::default(),
             down: AtomicBool::new(false),
             answer_lost: AtomicBool::new(false),
             gate: Semaphore::new(1000),
@@ -75,7 +79,8 @@ impl Peers {
             .with::<GetUsagePlan, _, _, _>(self, get_usage_plan)
             .with::<CreateApiKey, _, _, _>(self, create_key)
             .with::<RevokeApiKey, _, _, _>(self, revoke_key)
-            .with::<RevealApiKey, _, _, _>(self, reveal_key);
+            .with::<RevealApiKey, _, _, _>(self, reveal_key)
+            .with::<PutSpendCap, _, _, _>(self, put_spend_cap);
         let portal = Endpoints::new(Role::Portal).with::<GetApp, _, _, _>(self, get_app);
         let apis = Endpoints::new(Role::Apis).with::<FindApis, _, _, _>(self, find_apis);
         [metering, portal, apis]
@@ -121,6 +126,11 @@ async fn revoke_key(peers: Arc<Peers>, ctx: Ctx, call: RevokeApiKey) -> Result<S
 
 async fn reveal_key(peers: Arc<Peers>, _: Ctx, call: RevealApiKey) -> Result<String> {
     peers.key(call.id).map(|key| value(key.id)).ok_or_else(|| Error::not_found("api key"))
+}
+
+async fn put_spend_cap(peers: Arc<Peers>, _: Ctx, call: PutSpendCap) -> Result<Liveness> {
+    peers.caps.lock().push(call);
+    Ok(Liveness::Live)
 }
 
 async fn get_app(peers: Arc<Peers>, ctx: Ctx, call: GetApp) -> Result<App> {

@@ -79,6 +79,7 @@ pub(crate) fn plan(product: &Product, usage_plan: UsagePlanId, micros: i64) -> C
         name: format!("Plan {micros}"),
         description: String::new(),
         price: Money { micros, currency: "eur".into() },
+        unit_price_micros: 250,
         usage_plan,
     }
 }

@@ -38,7 +38,7 @@ on_both_stores!(
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn subscribe(plan: &Plan, app: &App) -> CreateSubscription {
+pub(crate) fn subscribe(plan: &Plan, app: &App) -> CreateSubscription {
     CreateSubscription { plan: plan.id, app: app.id, developer: app.developer, key_name: None }
 }
 
@@ -296,6 +296,7 @@ async fn an_organization_has_no_more_products_plans_and_subscriptions_than_its_l
         name: "Second".into(),
         description: String::new(),
         price: plan.price.clone(),
+        unit_price_micros: 0,
         usage_plan: plan.usage_plan,
     };
     let made = role.call(&ctx, subscribe(&plan, &role.peers.app(&ctx))).await.unwrap().subscription;

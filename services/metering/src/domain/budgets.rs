@@ -2,7 +2,7 @@
 //!
 //! Times are microseconds since the epoch. Knows neither leases nor stores.
 
-use contracts::metering::{Period, PeriodBegin, Quota};
+use contracts::metering::{ApiKey, Period, PeriodBegin, Quota};
 
 use super::periods::{Span, containing, limit_in_force};
 
@@ -30,6 +30,12 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
+    /// What a quota allows a key.
+    pub(crate) const fn of_key(key: &ApiKey, quota: Quota) -> Self {
+        let (created_at, anchor) = (key.created_at.timestamp_micros(), key.anchored_at.timestamp_micros());
+        Self::Quota { quota, created_at, anchor }
+    }
+
     /// The period that contains `at`.
     pub(crate) fn span(&self, at: i64) -> Span {
         match self {

@@ -43,7 +43,8 @@ fn check_cost(faults: &mut Faults, field: &str, cost: &Cost) {
                     faults.unless(is_header(name), &format!("{field}.header"), message);
                 }
                 CostSource::JsonPath { path } => {
-                    let message = "must be names and indexes, for example $.usage.total_tokens or $.rows[0].cost";
+                    let message =
+                        "must be names and indexes, for example $.usage.total_tokens or $.rows[0].cost";
                     faults.unless(is_path(path), &format!("{field}.jsonPath"), message);
                 }
             }
@@ -138,7 +139,10 @@ mod tests {
         }
         let deep = format!("$.{}", "a.".repeat(20) + "a");
         let long = format!("$.{}", "a".repeat(255));
-        for path in ["", "$", "$.", "$..a", "$.a.", "$[", "$[]", "$[x]", "$[-1]", "$.a b", "$['a']", "$.*", "a.b", &deep, &long] {
+        for path in [
+            "", "$", "$.", "$..a", "$.a.", "$[", "$[]", "$[x]", "$[-1]", "$.a b", "$['a']", "$.*", "a.b",
+            &deep, &long,
+        ] {
             assert!(!is_path(path), "{path}");
         }
     }

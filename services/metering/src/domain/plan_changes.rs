@@ -16,7 +16,9 @@ pub(crate) fn succession(
     match (&gone[..], &come[..]) {
         ([], []) => Ok(None),
         ([old], [new]) => Ok(Some((**old, **new))),
-        _ => Err(refused("units can be kept or blended only where exactly one usage plan takes another's place")),
+        _ => Err(refused(
+            "units can be kept or blended only where exactly one usage plan takes another's place",
+        )),
     }
 }
 
@@ -39,7 +41,9 @@ pub(crate) fn counterparts(
         let span = |quota: &Quota| containing(quota.period, quota.begins, anchor, now);
         if span(quota) != span(counterpart) {
             let period = name(quota.period);
-            return Err(refused(format!("the quotas per {period} of the two usage plans begin at different times")));
+            return Err(refused(format!(
+                "the quotas per {period} of the two usage plans begin at different times"
+            )));
         }
         pairs.push((*quota, *counterpart));
     }
@@ -96,7 +100,11 @@ mod tests {
         for (old, new, expected) in [
             (vec![day, month], vec![day], "new usage plan has no quota per month"),
             (vec![day], vec![day, month], "old usage plan has no quota per month"),
-            (vec![day], vec![quota(Period::Day, berlin)], "per day of the two usage plans begin at different times"),
+            (
+                vec![day],
+                vec![quota(Period::Day, berlin)],
+                "per day of the two usage plans begin at different times",
+            ),
         ] {
             let refused = counterparts(&old, &new, 0, 0).unwrap_err();
             assert!(refused.fields[0].message.contains(expected), "{refused:?}");

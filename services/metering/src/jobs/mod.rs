@@ -18,9 +18,10 @@ const WATCH_EVERY: Duration = Duration::from_secs(15);
 
 /// Runs the jobs until `stop`.
 pub async fn run_jobs(service: Arc<Service>, stop: CancellationToken) {
+    let service = &*service;
     tokio::join!(
-        repeat(&stop, REMOVE_EVERY, async || remove_old(&service).await),
-        repeat(&stop, WATCH_EVERY, async || watch_spending::watch_spending(&service).await),
+        repeat(&stop, REMOVE_EVERY, || remove_old(service)),
+        repeat(&stop, WATCH_EVERY, || watch_spending::watch_spending(service)),
     );
 }
 
@@ -36,7 +37,11 @@ async fn remove_old(service: &Service) -> Result<()> {
     retain::forget_outcomes(service).await
 }
 
-async fn repeat(stop: &CancellationToken, every: Duration, job: impl AsyncFn() -> Result<()>) {
+async fn repeat<F: Future<Output = Result<()>>>(
+    stop: &CancellationToken,
+    every: Duration,
+    job: impl Fn() -> F,
+) {
     let mut every = tokio::time::interval(every);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(every.tick()).await.is_some() {

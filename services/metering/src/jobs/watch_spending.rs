@@ -10,7 +10,6 @@ const AT_ONCE: u32 = 200;
 
 /// Looks at every cap once. What was noted before is not noted again, so it may be stopped anywhere and run anew.
 pub(super) async fn watch_spending(service: &Service) -> Result<()> {
-    let now = service.clock.micros();
     let mut after = None;
     loop {
         let tx = service.database.system_read("spending of every tenant is watched").await?;
@@ -19,7 +18,7 @@ pub(super) async fn watch_spending(service: &Service) -> Result<()> {
         let Some(last) = caps.last() else { return Ok(()) };
         after = Some(last.subscription);
         for cap in caps {
-            for alert in spending::watch(service, &cap, now).await? {
+            for alert in spending::watch(service, &cap).await? {
                 tracing::info!(tenant.id = %cap.tenant, subscription.id = %alert.subscription, percent = alert.threshold, "spending reached a share of its cap");
             }
         }

@@ -94,7 +94,8 @@ pub(crate) async fn settle(service: Arc<Service>, ctx: Ctx, request: LeaseSettle
     Ok(LeaseSettled { recalls })
 }
 
-/// Ends runs whose lease state is lost: their open leases count as fully spent. Answers the units. The runs are locked.
+/// Ends runs whose lease state is lost: their open leases count as fully spent. Answers the quota units.
+/// The runs are locked.
 pub(super) async fn write_off(tx: &SystemTx, runs: &[IncarnationId], now: i64) -> Result<u64> {
     for run in runs {
         gateways::end_run(tx, *run).await?;
@@ -111,7 +112,10 @@ pub(super) async fn write_off(tx: &SystemTx, runs: &[IncarnationId], now: i64) -
     for ((at, (tenant, _)), before) in rows.into_iter().zip(locked) {
         let mut after = before.clone();
         for run in runs {
-            units = units.saturating_add(after.write_off(*run));
+            let written_off = after.write_off(*run);
+            if matches!(at.budget, Budget::Quota { .. }) {
+                units = units.saturating_add(written_off);
+            }
         }
         quotas::save(tx, &at, tenant, &before, &after, now).await?;
     }

@@ -4,12 +4,13 @@
 //! rows, under the locks of the key, both plans and all rows. A lease that is still out is counted where it lies: its late
 //! statement finds the row it was handed to.
 
+use common::id::UsagePlanId;
 use common::{Error, Result};
 use contracts::lease::Budget;
 use contracts::metering::{ApiKey, Quota, UsagePlan, UsedUnits};
 use database::TenantTx;
 
-use super::quotas::rule;
+use crate::domain::budgets::Rule;
 use crate::domain::plan_changes::{counterparts, succession};
 use crate::store::quotas::{self, BudgetKey};
 use crate::store::usage_plans;
@@ -41,16 +42,14 @@ pub(super) async fn carry_over(
     // Everyone locks rows in the order of their names.
     let place = |plan, quota: &Quota| BudgetKey {
         budget: Budget::Quota { key: key.id, plan, period: quota.period },
-        span: rule(key, *quota).span(now),
+        span: Rule::of_key(key, *quota).span(now),
     };
-    let mut rows: Vec<_> = pairs
-        .iter()
-        .flat_map(|(from, to)| [(place(old, from), *from), (place(new, to), *to)])
-        .collect();
+    let mut rows: Vec<_> =
+        pairs.iter().flat_map(|(from, to)| [(place(old, from), *from), (place(new, to), *to)]).collect();
     rows.sort_by_key(|(at, _)| *at);
     let mut locked = Vec::with_capacity(rows.len());
     for (at, quota) in rows {
-        let limit = rule(key, quota).limit(at.span);
+        let limit = Rule::of_key(key, quota).limit(at.span);
         let row = quotas::lock_or_insert(tx, &at, tx.tenant(), limit, &[]).await?;
         locked.push((at, limit, row));
     }
@@ -79,15 +78,14 @@ pub(super) async fn carry_over(
 /// gone has nothing to hand over.
 pub(super) async fn lock(
     tx: &TenantTx,
-    before: &[common::id::UsagePlanId],
-    after: &[common::id::UsagePlanId],
+    before: &[UsagePlanId],
+    after: &[UsagePlanId],
 ) -> Result<(Vec<UsagePlan>, Vec<UsagePlan>)> {
     let mut all: Vec<_> = before.iter().chain(after).copied().collect();
     all.sort_unstable();
     all.dedup();
     let plans = usage_plans::lock(tx, &all).await?;
-    let of = |ids: &[common::id::UsagePlanId]| {
-        plans.iter().filter(|plan| ids.contains(&plan.id)).cloned().collect::<Vec<_>>()
-    };
+    let of =
+        |ids: &[UsagePlanId]| plans.iter().filter(|plan| ids.contains(&plan.id)).cloned().collect::<Vec<_>>();
     Ok((of(before), of(after)))
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use common::Result;
 use common::id::{SubscriptionId, TenantId};
-use contracts::Ctx;
 use contracts::lease::Budget;
 use contracts::metering::{
     AccessEntry, GetSpendStatus, PutSpendCap, SpendAlert, SpendStatus, UsageDimension, UsageStep,
 };
 use contracts::stream::Liveness;
+use contracts::{Ctx, Role};
 use database::{TenantTx, audit, changes};
 
 use super::{Service, api_keys as keys};
@@ -83,11 +83,7 @@ async fn put_in_force(tx: &TenantTx, at: &BudgetKey, rule: &Rule, now: i64) -> R
 }
 
 /// Tells gateways of every key that the subscription carries: its price, and that they have to ask again.
-async fn publish_keys(
-    service: &Service,
-    tx: &TenantTx,
-    subscription: SubscriptionId,
-) -> Result<Option<u64>> {
+async fn publish_keys(service: &Service, tx: &TenantTx, subscription: SubscriptionId) -> Result<Option<u64>> {
     // Keys that are being made or changed are published before this with the cap as it was, and seen here, or after it.
     changes::lock(tx).await?;
     let price = spend_caps::find(tx, subscription).await?.and_then(|cap| cap.published_price());
@@ -124,15 +120,17 @@ pub(crate) async fn status(
 
 /// Notes the thresholds that a subscription's spending has reached since the last look, and answers them. Looking again
 /// notes nothing twice.
-pub(crate) async fn watch(service: &Service, stored: &StoredCap, now: i64) -> Result<Vec<SpendAlert>> {
-    let span = month(stored.anchored_at, now);
+pub(crate) async fn watch(service: &Service, stored: &StoredCap) -> Result<Vec<SpendAlert>> {
+    let now = service.clock.now();
+    let span = month(stored.anchored_at, now.timestamp_micros());
     let spent = spent(service, stored.tenant, stored.subscription, span, stored.unit_price_micros).await?;
     let mut noted = Vec::new();
     let thresholds: Vec<_> = reached(spent, stored.limit()).collect();
     if thresholds.is_empty() {
         return Ok(noted);
     }
-    let tx = service.database.system("spending of every tenant is watched").await?;
+    let ctx = Ctx::service(Role::Metering, now).in_tenant(stored.tenant);
+    let tx = service.database.tenant(&ctx).await?;
     for threshold in thresholds {
         let alert = SpendAlert {
             subscription: stored.subscription,
@@ -140,9 +138,9 @@ pub(crate) async fn watch(service: &Service, stored: &StoredCap, now: i64) -> Re
             threshold,
             spent_micros: spent,
             limit: stored.cap.limit.clone(),
-            noted_at: time(now),
+            noted_at: now,
         };
-        if spend_caps::note_alert(&tx, stored.tenant, &alert).await? {
+        if spend_caps::note_alert(&tx, &alert).await? {
             noted.push(alert);
         }
     }

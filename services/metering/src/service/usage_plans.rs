@@ -8,8 +8,8 @@ use common::{Code, Error, Page, Result};
 use contracts::apis::FindApis;
 use contracts::billing::FindPlansOfUsagePlan;
 use contracts::metering::{
-    AccessEntry, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, PlanStage, PlanTerms,
-    Quota, SavedUsagePlan, UpdateUsagePlan, UsagePlan, UsagePlanEntry,
+    AccessEntry, CreateUsagePlan, DeleteUsagePlan, GetUsagePlan, ListUsagePlans, PlanStage, PlanTerms, Quota,
+    SavedUsagePlan, UpdateUsagePlan, UsagePlan, UsagePlanEntry,
 };
 use contracts::stream::Liveness;
 use contracts::{Ctx, Role};

@@ -99,7 +99,8 @@ pub(crate) async fn list(tx: &SystemTx, now: i64) -> Result<Vec<RegisteredGatewa
                   g.registered_at AS registered_at, g.stopped_at AS stopped_at, newest.ended AS ended, \
                   COALESCE(held.leases, 0) AS leases, COALESCE(held.leased, 0) AS leased \
                   FROM gateways g JOIN gateway_runs newest ON newest.incarnation_id = g.incarnation_id \
-                  LEFT JOIN (SELECT r.gateway_id AS gateway_id, COUNT(*) AS leases, CAST(SUM(l.ceiling) AS BIGINT) AS leased \
+                  LEFT JOIN (SELECT r.gateway_id AS gateway_id, COUNT(*) AS leases, \
+                  CAST(SUM(CASE WHEN l.kind = 'spend' THEN 0 ELSE l.ceiling END) AS BIGINT) AS leased \
                   FROM quota_leases l JOIN gateway_runs r ON r.incarnation_id = l.incarnation_id \
                   WHERE l.closed_at IS NULL GROUP BY r.gateway_id) held ON held.gateway_id = g.id \
                   WHERE NOT g.forgotten ORDER BY g.seen_at DESC, g.id";

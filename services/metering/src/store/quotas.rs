@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use common::id::{IncarnationId, KeyId, LeaseId, SubscriptionId, TenantId, UsagePlanId};
 use common::{Error, Result};
 use contracts::lease::Budget;
-use contracts::metering::Period;
+use contracts::metering::{Period, QuotaStatus};
 use database::{SystemTx, TenantTx, Tx};
 use sea_orm::{QueryResult, Value};
 
-use super::sql::{column, execute, for_update, list, parsed, query, signed, unsigned};
+use super::sql::{column, execute, for_update, list, parsed, query, signed, time, unsigned};
+use super::{api_keys, usage_plans};
+use crate::domain::budgets::Rule;
 use crate::domain::leases::{Lease, QuotaPeriod};
 use crate::domain::periods::Span;
 
@@ -84,6 +86,32 @@ pub(crate) async fn read(tx: &(impl Tx + Sync), at: &BudgetKey) -> Result<Option
     Ok(Some((period(row, at.span)?, unsigned(column(row, "leased")?)?)))
 }
 
+/// How a key stands under each quota of its usage plans, in the periods of `now`.
+pub(crate) async fn standing(tx: &TenantTx, key: KeyId, now: i64) -> Result<Vec<QuotaStatus>> {
+    let key = api_keys::get(tx, key).await?.key;
+    let mut standings = Vec::new();
+    for plan in &key.usage_plans {
+        for quota in usage_plans::get(tx, *plan).await?.terms.quotas {
+            let rule = Rule::of_key(&key, quota);
+            let budget = Budget::Quota { key: key.id, plan: *plan, period: quota.period };
+            let span = rule.span(now);
+            let row = read(tx, &BudgetKey { budget, span }).await?;
+            let (row, leased) = row.unwrap_or_else(|| (QuotaPeriod::new(span, rule.limit(span)), 0));
+            standings.push(QuotaStatus {
+                usage_plan: *plan,
+                period: quota.period,
+                limit: row.in_force(),
+                extension: row.extension,
+                settled: row.settled,
+                leased,
+                period_start: time(span.start),
+                period_end: time(span.end),
+            });
+        }
+    }
+    Ok(standings)
+}
+
 /// Stores what changed between `before` and `after`.
 pub(crate) async fn save(
     tx: &(impl Tx + Sync),
@@ -117,12 +145,7 @@ pub(crate) async fn save(
     Ok(())
 }
 
-async fn insert_lease(
-    tx: &(impl Tx + Sync),
-    at: &BudgetKey,
-    tenant: TenantId,
-    lease: &Lease,
-) -> Result<()> {
+async fn insert_lease(tx: &(impl Tx + Sync), at: &BudgetKey, tenant: TenantId, lease: &Lease) -> Result<()> {
     let insert = "INSERT INTO quota_leases (kind, holder_id, usage_plan_id, period_start, period_end, id, incarnation_id, tenant_id, \
                   granted, ceiling, spent, recalled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let mut values = row_values(at);
@@ -155,8 +178,7 @@ async fn update_lease(tx: &(impl Tx + Sync), lease: &Lease, now: i64) -> Result<
 
 /// Hands the open leases of one locked row to another one of the same key and period.
 pub(crate) async fn move_leases(tx: &(impl Tx + Sync), from: &BudgetKey, to: UsagePlanId) -> Result<()> {
-    let update =
-        format!("UPDATE quota_leases SET usage_plan_id = $6 WHERE {ROW} AND closed_at IS NULL");
+    let update = format!("UPDATE quota_leases SET usage_plan_id = $6 WHERE {ROW} AND closed_at IS NULL");
     let mut values = row_values(from);
     values.push(to.to_string().into());
     execute(tx, &update, values).await?;
@@ -195,9 +217,7 @@ pub(crate) async fn rows_of_run(
     let select = "SELECT DISTINCT kind, holder_id, usage_plan_id, period_start, period_end, tenant_id FROM quota_leases \
                   WHERE incarnation_id = $1 AND closed_at IS NULL";
     let rows = query(tx, select, [incarnation.to_string().into()]).await?;
-    rows.iter()
-        .map(|row| Ok((budget_key(row)?, parsed(&column::<String>(row, "tenant_id")?)?)))
-        .collect()
+    rows.iter().map(|row| Ok((budget_key(row)?, parsed(&column::<String>(row, "tenant_id")?)?))).collect()
 }
 
 /// Open leases of a run that are wanted back.

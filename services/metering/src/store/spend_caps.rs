@@ -102,10 +102,7 @@ async fn one(tx: &TenantTx, subscription: SubscriptionId, locked: &str) -> Resul
 }
 
 /// Caps that stay as they are until the transaction ends.
-pub(super) async fn lock_shared(
-    tx: &SystemTx,
-    subscriptions: &[SubscriptionId],
-) -> Result<Vec<StoredCap>> {
+pub(super) async fn lock_shared(tx: &SystemTx, subscriptions: &[SubscriptionId]) -> Result<Vec<StoredCap>> {
     let select = format!(
         "SELECT {COLUMNS} FROM spend_caps WHERE subscription_id IN ({}) ORDER BY subscription_id{}",
         list(0, subscriptions.len()),
@@ -121,21 +118,22 @@ pub(crate) async fn after(
     after: Option<SubscriptionId>,
     limit: u32,
 ) -> Result<Vec<StoredCap>> {
-    let select =
-        format!("SELECT {COLUMNS} FROM spend_caps WHERE subscription_id > $1 ORDER BY subscription_id LIMIT {limit}");
+    let select = format!(
+        "SELECT {COLUMNS} FROM spend_caps WHERE subscription_id > $1 ORDER BY subscription_id LIMIT {limit}"
+    );
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     query(tx, &select, [after.into()]).await?.iter().map(stored).collect()
 }
 
 /// Notes that spending reached a threshold. Answers whether it was not noted before.
-pub(crate) async fn note_alert(tx: &SystemTx, tenant: TenantId, alert: &SpendAlert) -> Result<bool> {
+pub(crate) async fn note_alert(tx: &TenantTx, alert: &SpendAlert) -> Result<bool> {
     let insert = "INSERT INTO spend_alerts (subscription_id, period_start, threshold, tenant_id, spent_micros, limit_micros, \
                   currency, noted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
     let values = [
         alert.subscription.to_string().into(),
         alert.period_start.timestamp_micros().into(),
         i32::from(alert.threshold).into(),
-        tenant.to_string().into(),
+        tx.tenant().to_string().into(),
         signed(alert.spent_micros)?.into(),
         alert.limit.micros.into(),
         alert.limit.currency.as_str().into(),

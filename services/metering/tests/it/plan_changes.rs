@@ -97,7 +97,10 @@ async fn units_without_a_counterpart_are_not_kept(world: World) {
     for quotas in [vec![], vec![quota(10, Period::Month)], vec![elsewhere]] {
         let other = plan(&scene, &quotas).await;
         let refused = change(&scene, other, UsedUnits::Keep).await.unwrap_err();
-        assert_eq!((refused.reason.as_ref(), &*refused.fields[0].field), ("used_units_cannot_go_on", "usedUnits"));
+        assert_eq!(
+            (refused.reason.as_ref(), &*refused.fields[0].field),
+            ("used_units_cannot_go_on", "usedUnits")
+        );
         assert_eq!(scene.used().await, (0, 0), "the key has its old plan");
     }
 }
@@ -130,12 +133,8 @@ async fn nothing_is_lost_or_doubled_while_plans_change_under_load(world: World) 
                         let spent = units.min(2);
                         spent_in_all += spent;
                         let statement = LeaseStatement { lease, spent, ceiling: spent, closed: true };
-                        let settle = || LeaseSettle {
-                            gateway,
-                            incarnation,
-                            statements: vec![statement],
-                            last: false,
-                        };
+                        let settle =
+                            || LeaseSettle { gateway, incarnation, statements: vec![statement], last: false };
                         // Refused while the lease is being handed over; then it is said again.
                         while scene.world.call(settle()).await.is_err() {}
                     }

@@ -4,9 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::id::{GatewayId, IncarnationId, KeyId, LeaseId, SubscriptionId};
 use common::money::Money;
 use contracts::lease::{Budget, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseStatement, LeaseWant};
-use contracts::metering::{
-    AccessEntry, FollowAccess, GetSpendStatus, PutSpendCap, SpendCap, SpendStatus,
-};
+use contracts::metering::{AccessEntry, FollowAccess, GetSpendStatus, PutSpendCap, SpendCap, SpendStatus};
 use contracts::stream::Follow;
 
 use crate::on_both_stores;

@@ -57,6 +57,7 @@ impl Billing {
             name: "Gold".into(),
             description: String::new(),
             price: Money { micros: 0, currency: "EUR".into() },
+            unit_price_micros: 0,
             usage_plan: request.usage_plan,
             created_at: ctx.now,
         };

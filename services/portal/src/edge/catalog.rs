@@ -14,7 +14,7 @@ use contracts::metering::{GetUsagePlan, UsagePlan};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::answer;
-use super::views::{ApiView, CatalogView, PlanView, ProductView};
+use super::views::{ApiView, CatalogView, LimitsView, PlanView, ProductView};
 use crate::State;
 
 /// Most products of a catalogue.
@@ -90,8 +90,8 @@ fn view(
             name: plan.name,
             description: plan.description,
             price: plan.price,
-            throttle: limits.and_then(|limits| limits.terms.throttle),
-            quota: limits.and_then(|limits| limits.terms.quotas.first().copied()),
+            unit_price_micros: plan.unit_price_micros,
+            limits: limits.map(|limits| LimitsView::from(&limits.terms)).unwrap_or_default(),
         }
     });
     let apis = product.apis.iter().filter_map(|id| apis.get(id)).map(|api| ApiView {

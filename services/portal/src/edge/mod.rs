@@ -54,6 +54,7 @@ pub fn configure(config: &mut ServiceConfig, state: &Arc<State>) {
         .route("/subscriptions/{id}/key", web::get().to(subscriptions::key))
         .route("/subscriptions/{id}/rotate", web::post().to(subscriptions::rotate))
         .route("/subscriptions/{id}/keys/{key}/rotate", web::post().to(subscriptions::rotate))
+        .route("/subscriptions/{id}/spending-limit", web::post().to(subscriptions::limit_spending))
         .route("/subscriptions/{id}/cancel", web::post().to(subscriptions::cancel))
         .route("/subscriptions/{id}/usage", web::get().to(subscriptions::usage))
         .default_service(web::to(unknown));

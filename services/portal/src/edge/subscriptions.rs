@@ -9,22 +9,24 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::body::read_json;
 use common::id::{AppId, KeyId, PlanId, SubscriptionId};
+use common::money::Money;
 use common::problem::Problem;
 use common::{Code, Error, PageArgs, Result};
 use contracts::Ctx;
 use contracts::billing::{
-    CancelSubscription, CreateSubscription, GetSubscription, ListSubscriptions, Subscription,
+    CancelSubscription, CreateSubscription, GetSubscription, ListSubscriptions, SetSpendCap, Subscription,
     SubscriptionStatus,
 };
 use contracts::metering::{
-    ApiKey, GetApiKey, GetQuotaStatus, QueryUsage, RevealApiKey, RotateApiKey, UsageDimension, UsageStep,
+    ApiKey, GetApiKey, GetQuotaStatus, GetSpendStatus, QueryUsage, RevealApiKey, RotateApiKey, SpendCap,
+    UsageDimension, UsageStep,
 };
 use contracts::portal::{App, EnsureApp, ListApps};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use trial::Trials;
 
-use super::views::{KeyView, Named, SubscriptionView, SubscriptionsView, UsageView};
+use super::views::{KeyView, Named, SpendingLimitView, SubscriptionView, SubscriptionsView, UsageView};
 use super::{DeveloperVisit, MAX_BODY, answer_developer, catalog};
 use crate::State;
 
@@ -42,6 +44,15 @@ struct SubscribeBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RotateBody {
     grace_seconds: u32,
+}
+
+/// The most to spend in a month; none = no limit.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SpendingLimitBody {
+    limit: Option<Money>,
+    #[serde(default)]
+    hard_stop: bool,
 }
 
 #[derive(Deserialize)]
@@ -147,6 +158,22 @@ pub(super) async fn rotate(
     .await
 }
 
+/// `POST /api/subscriptions/{id}/spending-limit`: sets, changes or removes the most that it may spend in a month.
+pub(super) async fn limit_spending(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    answer_developer(&state, &request, async |visit| {
+        let SpendingLimitBody { limit, hard_stop } = read_json(&request, body, MAX_BODY).await?;
+        let subscription = own(&state, &request, &visit).await?.id;
+        let cap = limit.map(|limit| SpendCap { limit, hard_stop });
+        let status = state.client.call(&visit.ctx, SetSpendCap { subscription, cap }).await?;
+        Ok(HttpResponse::Ok().json(SpendingLimitView { status }))
+    })
+    .await
+}
+
 /// `POST /api/subscriptions/{id}/cancel`: ends the subscription and its key.
 pub(super) async fn cancel(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     answer_developer(&state, &request, async |visit| {
@@ -160,7 +187,8 @@ pub(super) async fn cancel(state: Data<State>, request: HttpRequest) -> Result<H
     .await
 }
 
-/// `GET /api/subscriptions/{id}/usage?from=&to=&step=`: by default the last 30 days by day, and where quotas stand.
+/// `GET /api/subscriptions/{id}/usage?from=&to=&step=`: by default the last 30 days by day, and where quotas
+/// and spending stand.
 pub(super) async fn usage(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     answer_developer(&state, &request, async |visit| {
         let range = Query::<UsageRange>::from_query(request.query_string())
@@ -181,7 +209,9 @@ pub(super) async fn usage(state: Data<State>, request: HttpRequest) -> Result<Ht
             }
             SubscriptionStatus::Pending | SubscriptionStatus::Cancelled => Vec::new(),
         };
-        Ok(HttpResponse::Ok().json(UsageView::new(usage, quotas)))
+        let spending =
+            state.client.call(&visit.ctx, GetSpendStatus { subscription: subscription.id }).await?;
+        Ok(HttpResponse::Ok().json(UsageView::new(usage, quotas, spending)))
     })
     .await
 }

@@ -105,7 +105,12 @@ async fn the_catalogue_shows_published_products_to_everybody(store: Store) {
     assert_eq!(product["plans"][0]["id"], plan.to_string());
     assert_eq!(product["plans"][0]["price"], json!({ "micros": 0, "currency": "EUR" }));
     assert_eq!(product["plans"][0]["throttle"], json!({ "rateLimit": 5.0, "burstLimit": 10 }));
-    assert_eq!(product["plans"][0]["quota"], json!({ "limit": 1000, "period": "MONTH", "offset": 0 }));
+    let plan = &product["plans"][0];
+    let quota = json!({ "limit": 1000, "period": "MONTH", "offset": 0, "timeZone": "UTC" });
+    assert_eq!((&plan["quotas"], &plan["unitPriceMicros"]), (&json!([quota]), &json!(2_500)));
+    assert_eq!(plan["counting"]["billable"], json!([{ "from": 100, "to": 399 }]));
+    let cost = json!({ "method": "/pets/POST", "units": 5, "atMost": null });
+    assert_eq!(plan["costs"], json!([cost]));
     assert!(product["apis"][0]["invokeUrls"][0].as_str().unwrap().ends_with("/v1"));
 }
 
@@ -142,7 +147,20 @@ async fn signing_up_subscribing_and_rotating_gives_a_working_key(store: Store) {
 
     let usage = ann.get(&format!("/api/subscriptions/{id}/usage?step=hour")).await.json;
     assert_eq!((&usage["rows"][0]["requests"], &usage["complete"]), (&json!(7), &json!(true)));
-    assert_eq!(usage["quotas"][0]["limit"], 1000);
+    assert_eq!(
+        (&usage["quotas"][0]["limit"], &usage["quotas"][0]["period"]),
+        (&json!(1000), &json!("MONTH"))
+    );
+    assert_eq!(usage["spending"]["spentMicros"], 15_000);
+
+    let limit = json!({ "limit": { "micros": 5_000_000, "currency": "EUR" }, "hardStop": true });
+    let limited = ann.post(&format!("/api/subscriptions/{id}/spending-limit"), limit).await;
+    assert_eq!((limited.status, &limited.json["status"]), (StatusCode::OK, &json!("live")));
+    let no_limit = json!({ "limit": null });
+    ann.post(&format!("/api/subscriptions/{id}/spending-limit"), no_limit).await;
+    let caps: Vec<_> = role.peers.caps.lock().iter().map(|set| set.cap.clone()).collect();
+    assert!(caps[0].as_ref().is_some_and(|cap| cap.hard_stop && cap.limit.micros == 5_000_000), "{caps:?}");
+    assert_eq!((caps.len(), &caps[1]), (2, &None));
 
     let cancelled = ann.post(&format!("/api/subscriptions/{id}/cancel"), json!({})).await.json;
     assert_eq!((&cancelled["status"], &cancelled["keys"]), (&json!("cancelled"), &json!([])));
@@ -164,7 +182,11 @@ async fn a_developer_sees_own_subscriptions_alone(store: Store) {
         let answer = bob.get(&format!("/api/subscriptions/{id}/{path}")).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }
-    for (path, body) in [("rotate", json!({ "graceSeconds": 0 })), ("cancel", json!({}))] {
+    for (path, body) in [
+        ("rotate", json!({ "graceSeconds": 0 })),
+        ("spending-limit", json!({ "limit": null })),
+        ("cancel", json!({})),
+    ] {
         let answer = bob.post(&format!("/api/subscriptions/{id}/{path}"), body).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }

@@ -11,12 +11,12 @@ use common::{Error, Page, Result};
 use contracts::apis::{ApiDetail, ApiSummary, FindApis, GetApi, Stage, StageSettings};
 use contracts::billing::{
     CancelSubscription, CancelledSubscription, CreateSubscription, CreatedSubscription, GetSubscription,
-    ListProducts, ListSubscriptions, Plan, Product, Subscription, SubscriptionStatus,
+    ListProducts, ListSubscriptions, Plan, Product, SetSpendCap, Subscription, SubscriptionStatus,
 };
 use contracts::metering::{
-    ApiKey, GetApiKey, GetQuotaStatus, GetUsagePlan, Period, PeriodBegin, PlanStage, PlanTerms, QueryUsage,
-    Quota, QuotaStatus, RevealApiKey, RotateApiKey, SavedApiKey, Throttle, Usage, UsageDimension, UsagePlan,
-    UsageRow,
+    ApiKey, Cost, GetApiKey, GetQuotaStatus, GetSpendStatus, GetUsagePlan, Period, PeriodBegin, PlanStage,
+    PlanTerms, QueryUsage, Quota, QuotaStatus, RevealApiKey, RotateApiKey, SavedApiKey, SpendCap,
+    SpendStatus, Throttle, Usage, UsageDimension, UsagePlan, UsageRow,
 };
 use contracts::stream::Liveness;
 use contracts::tenants::{FindTenant, GetTenant, Tenant};
@@ -30,6 +30,7 @@ pub(crate) struct Peers {
     pub(crate) products: Mutex<Vec<(TenantId, Product)>>,
     subscriptions: Mutex<Vec<(TenantId, Subscription)>>,
     rotations: Mutex<Vec<(KeyId, u32)>>,
+    pub(crate) caps: Mutex<Vec<SetSpendCap>>,
     api: Mutex<Option<ApiId>>,
 }
 
@@ -49,6 +50,7 @@ impl Peers {
             name: "Free".into(),
             description: String::new(),
             price: Money { micros: 0, currency: "EUR".into() },
+            unit_price_micros: 2_500,
             usage_plan: UsagePlanId::new(provider.now),
             created_at: provider.now,
         };
@@ -75,14 +77,16 @@ impl Peers {
                 .with::<CreateSubscription, _, _, _>(self, create_subscription)
                 .with::<GetSubscription, _, _, _>(self, get_subscription)
                 .with::<ListSubscriptions, _, _, _>(self, list_subscriptions)
-                .with::<CancelSubscription, _, _, _>(self, cancel_subscription),
+                .with::<CancelSubscription, _, _, _>(self, cancel_subscription)
+                .with::<SetSpendCap, _, _, _>(self, set_spend_cap),
             Endpoints::new(Role::Metering)
                 .with::<GetUsagePlan, _, _, _>(self, get_usage_plan)
                 .with::<GetApiKey, _, _, _>(self, get_key)
                 .with::<RevealApiKey, _, _, _>(self, reveal_key)
                 .with::<RotateApiKey, _, _, _>(self, rotate_key)
                 .with::<QueryUsage, _, _, _>(self, query_usage)
-                .with::<GetQuotaStatus, _, _, _>(self, quota_status),
+                .with::<GetQuotaStatus, _, _, _>(self, quota_status)
+                .with::<GetSpendStatus, _, _, _>(self, spend_status),
             Endpoints::new(Role::Apis)
                 .with::<FindApis, _, _, _>(self, find_apis)
                 .with::<GetApi, _, _, _>(self, get_api),
@@ -171,9 +175,15 @@ async fn cancel_subscription(
     Ok(CancelledSubscription { subscription: found.clone(), liveness: Liveness::Live })
 }
 
+async fn set_spend_cap(peers: Arc<Peers>, _: Ctx, call: SetSpendCap) -> Result<Liveness> {
+    peers.caps.lock().push(call);
+    Ok(Liveness::Live)
+}
+
 async fn get_usage_plan(peers: Arc<Peers>, ctx: Ctx, call: GetUsagePlan) -> Result<UsagePlan> {
     let api_id = peers.api.lock().unwrap();
-    let stage = PlanStage { api_id, stage: "v1".into(), throttle: [].into(), costs: [].into() };
+    let costs = [("/pets/POST".into(), Cost::Fixed { units: 5 })].into();
+    let stage = PlanStage { api_id, stage: "v1".into(), throttle: [].into(), costs };
     Ok(UsagePlan {
         id: call.id,
         name: "limits".into(),
@@ -253,6 +263,18 @@ async fn quota_status(_: Arc<Peers>, ctx: Ctx, _: GetQuotaStatus) -> Result<Vec<
         period_start: ctx.now,
         period_end: ctx.now,
     }])
+}
+
+async fn spend_status(_: Arc<Peers>, ctx: Ctx, _: GetSpendStatus) -> Result<Option<SpendStatus>> {
+    Ok(Some(SpendStatus {
+        cap: SpendCap { limit: Money { micros: 1_000_000, currency: "EUR".into() }, hard_stop: true },
+        unit_price_micros: 2_500,
+        spent_micros: 15_000,
+        leased_micros: 0,
+        period_start: ctx.now,
+        period_end: ctx.now,
+        alerts: Vec::new(),
+    }))
 }
 
 fn summary(ctx: &Ctx, id: ApiId) -> ApiSummary {

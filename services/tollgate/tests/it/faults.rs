@@ -108,7 +108,8 @@ impl Bench {
         let import =
             json!({ "name": "Quick", "document": DOCUMENT, "upstreamUrl": backend.url(), "stage": "live" });
         let api = admin.mutate("apiImport", import, "api { id } status")["api"]["id"].clone();
-        let plan = json!({ "name": "faults", "quota": quota, "stages": [{ "apiId": api, "stage": "live" }] });
+        let plan =
+            json!({ "name": "faults", "quotas": [quota], "stages": [{ "apiId": api, "stage": "live" }] });
         let plan = admin.mutate("usagePlanCreate", plan, "usagePlan { id }")["usagePlan"]["id"].clone();
         let key = admin.mutate(
             "apiKeyCreate",

@@ -56,7 +56,7 @@ impl Story<'_> {
         let input = json!({
             "name": name,
             "throttle": throttle,
-            "quota": { "limit": limit, "period": "MONTH", "offset": 0 },
+            "quotas": [{ "limit": limit, "period": "MONTH", "offset": 0 }],
             "stages": [{ "apiId": self.api, "stage": "live" }],
         });
         let payload = self.admin.mutate("usagePlanCreate", input, "usagePlan { id } status");
@@ -136,7 +136,7 @@ fn a_developer_buys_a_key_and_calls(story: &Story<'_>) {
         "productId": product,
         "name": "Free",
         "throttle": { "rateLimit": 100.0, "burstLimit": 100 },
-        "quota": { "limit": 1000, "period": "MONTH" },
+        "quotas": [{ "limit": 1000, "period": "MONTH" }],
         "stages": [{ "apiId": api, "stage": "live" }],
     });
     let plan = admin.mutate("planCreate", plan, "plan { id } status")["plan"]["id"].clone();

@@ -113,7 +113,7 @@ fn a_manual_clock_moves_quota_periods() {
     let admin = Admin::new(up.text("/graphql"), up.text("/token"));
     let plan = json!({
         "name": "daily",
-        "quota": { "limit": 2, "period": "DAY" },
+        "quotas": [{ "limit": 2, "period": "DAY" }],
         "stages": [{ "apiId": up.text("/sample/api_id"), "stage": up.text("/sample/stage") }],
     });
     let plan = admin.mutate("usagePlanCreate", plan, "usagePlan { id }")["usagePlan"]["id"].clone();

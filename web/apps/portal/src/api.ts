@@ -4,13 +4,21 @@ import { request } from '@tollgate/client';
 
 export type Session = { tenant: { id: string; name: string }; user: { id: string; email: string } };
 export type Price = { micros: number; currency: string };
+export type StatusRange = { from: number; to: number };
 export type Plan = {
   id: string;
   name: string;
   description: string;
   price: Price;
   throttle: { rateLimit: number; burstLimit: number } | null;
-  quota: { limit: number; period: 'DAY' | 'WEEK' | 'MONTH' } | null;
+  /** Of a billable unit, in millionths of the price's currency; 0 = included. */
+  unitPriceMicros: number;
+  /** Without a time zone, periods begin with the billing date. */
+  quotas: { limit: number; period: 'DAY' | 'WEEK' | 'MONTH'; timeZone: string | null }[];
+  /** Statuses that use up quotas, and those that are billed. */
+  counting: { quota: StatusRange[]; billable: StatusRange[] } | null;
+  /** Methods whose calls do not count one unit. */
+  costs: { method: string; units: number | null; atMost: number | null }[];
 };
 export type Product = { id: string; name: string; description: string; plans: Plan[] };
 export type Catalog = { tenant: { name: string }; products: Product[] };

@@ -13,6 +13,7 @@ pub struct Model {
     pub description: String,
     pub price_micros: i64,
     pub currency: String,
+    pub unit_price_micros: i64,
     pub usage_plan_id: String,
     pub created_at: i64,
 }

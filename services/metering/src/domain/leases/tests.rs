@@ -159,7 +159,10 @@ fn an_extension_lies_on_top_of_every_limit_of_its_period() {
     period.set_limit(20);
     assert_eq!((period.in_force(), period.free()), (25, 15));
     period.set_limit(4);
-    assert!(matches!(period.grant(run(1), &want(2, 1, 1)), LeaseOutcome::Exhausted { limit: 9, left: 0, .. }));
+    assert!(matches!(
+        period.grant(run(1), &want(2, 1, 1)),
+        LeaseOutcome::Exhausted { limit: 9, left: 0, .. }
+    ));
 }
 
 #[test]

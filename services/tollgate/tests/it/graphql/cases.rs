@@ -174,6 +174,11 @@ fn mutations() -> Vec<Case> {
             input(json!({ "id": "$key", "enabled": false, "usagePlanIds": ["$usagePlan"] })),
             &[KeysWrite],
         ),
+        case(
+            "quotaExtend",
+            input(json!({ "apiKeyId": "$key", "usagePlanId": "$usagePlan", "period": "MONTH", "units": 1 })),
+            &[KeysWrite],
+        ),
         case("apiKeyRotate", input(json!({ "id": "$key" })), &[KeysWrite]),
         case("apiKeyReveal", json!({ "id": "$key" }), &[KeysReveal]),
         case("apiKeyRevoke", json!({ "id": "$key" }), &[KeysWrite]),
@@ -203,6 +208,11 @@ fn mutations() -> Vec<Case> {
             "subscriptionCreate",
             input(json!({ "planId": "$plan", "developerId": "$developer", "appName": "new" })),
             &[SubscriptionsRead, SubscriptionsWrite],
+        ),
+        case(
+            "spendCapSet",
+            input(json!({ "subscriptionId": "$subscription", "limit": { "micros": 1, "currency": "EUR" } })),
+            &[SubscriptionsWrite],
         ),
         case("subscriptionCancel", json!({ "id": "$subscription" }), &[SubscriptionsWrite]),
         case("developerCreate", input(json!({ "email": "d@new.example" })), &[SubscriptionsWrite]),

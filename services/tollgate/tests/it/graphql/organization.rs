@@ -57,7 +57,7 @@ impl<'a> Organization<'a> {
     async fn sell(&mut self, name: &str) {
         let stages = json!([{ "apiId": self.id("api"), "stage": "live" }]);
         let quota = json!({ "limit": 1000, "period": "MONTH" });
-        let plan = json!({ "name": format!("limits of {name}"), "quota": quota, "stages": stages });
+        let plan = json!({ "name": format!("limits of {name}"), "quotas": [quota], "stages": stages });
         self.make("usagePlan", "usagePlanCreate", plan, "usagePlan { id }").await;
         let spare = json!({ "name": format!("spare limits of {name}") });
         self.make("spareUsagePlan", "usagePlanCreate", spare, "usagePlan { id }").await;
@@ -68,7 +68,7 @@ impl<'a> Organization<'a> {
         let product = json!({ "name": format!("product of {name}"), "apiIds": [self.id("api")] });
         self.make("product", "productCreate", product, "product { id }").await;
         let plan = json!({ "productId": self.id("product"), "name": format!("plan of {name}"),
-            "usagePlanId": self.id("usagePlan") });
+            "unitPriceMicros": 1000, "usagePlanId": self.id("usagePlan") });
         self.make("plan", "planCreate", plan, "plan { id }").await;
         let developer = json!({ "email": format!("dev@{name}.example"), "name": format!("Dev of {name}") });
         self.make("developer", "developerCreate", developer, "developer { id }").await;
