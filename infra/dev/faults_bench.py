@@ -218,7 +218,7 @@ class Key:
         self.name, self.per_second, self.quota, self.throttle = name, per_second, quota, throttle
         plan = {
             "name": name,
-            "quota": {"limit": quota, "period": "MONTH"},
+            "quotas": [{"limit": quota, "period": "MONTH"}],
             "stages": [{"apiId": api, "stage": "live"}],
             "degraded": "SERVE_AND_MARK" if marks else "REFUSE",
         }

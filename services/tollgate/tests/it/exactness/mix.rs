@@ -94,7 +94,7 @@ impl KeyMix {
     pub(super) fn plan(&self, api: &str) -> Value {
         let mut plan = json!({
             "name": "exact",
-            "quota": { "limit": self.quota, "period": self.period },
+            "quotas": [{ "limit": self.quota, "period": self.period }],
             "stages": [{ "apiId": api, "stage": "live" }],
         });
         if let Some((rate, burst)) = self.throttle {

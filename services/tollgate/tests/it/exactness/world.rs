@@ -223,10 +223,10 @@ impl World {
     fn periods(&self) -> Vec<Period> {
         let keys: Vec<_> = self.keys.iter().map(|key| format!("'{}'", key.id)).collect();
         let select = format!(
-            "SELECT p.api_key_id, p.period_start, p.period_end, p.quota_limit, p.settled, (SELECT count(*) \
-             FROM metering.quota_leases l WHERE l.api_key_id = p.api_key_id AND l.usage_plan_id = p.usage_plan_id \
+            "SELECT p.holder_id, p.period_start, p.period_end, p.quota_limit, p.settled, (SELECT count(*) \
+             FROM metering.quota_leases l WHERE l.holder_id = p.holder_id AND l.usage_plan_id = p.usage_plan_id AND l.kind = p.kind \
              AND l.period_start = p.period_start AND l.period_end = p.period_end AND l.closed_at IS NULL) \
-             FROM metering.quota_periods p WHERE p.api_key_id IN ({}) ORDER BY 1, 2",
+             FROM metering.quota_periods p WHERE p.kind <> 'spend' AND p.holder_id IN ({}) ORDER BY 1, 2",
             keys.join(", ")
         );
         let rows = self.installation.postgres(&select);
