@@ -1,5 +1,6 @@
 //! Prints what one call costs between its open and its record, without any HTTP: `cargo run --release --example admission_cost`.
-//! With the argument `shared` throttles are shares of a fleet's, and the fleet's part is played here.
+//! With the argument `shared` throttles are shares of a fleet's, and the fleet's part is played here. With `budgets` every call is
+//! charged to three quotas and a spend cap, and half of its units go back when it ends.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for a person at a terminal")]
 
 use std::sync::Arc;
@@ -7,12 +8,12 @@ use std::time::Duration;
 
 use common::Clock;
 use common::clock::monotonic;
-use common::id::{ApiId, GatewayId, IncarnationId, KeyId, RequestId, TenantId, UsagePlanId};
+use common::id::{ApiId, GatewayId, IncarnationId, KeyId, RequestId, SubscriptionId, TenantId, UsagePlanId};
 use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
 use contracts::metering::{DegradedMode, Period, Throttle};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
-    Accounts, Decision, Desk, Due, Ended, Ledger, Message, Opening, Rate, Sharing, Terms, Unrecorded,
+    Accounts, Decision, Desk, Due, Ended, Ledger, Message, Opening, Rate, Sharing, Spend, Terms, Unrecorded,
 };
 use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -33,7 +34,8 @@ fn main() {
     let run = Arc::new(run);
     let (mut keeper, mut ports) = Keeper::new(Arc::clone(&run), &[], clock.micros()).unwrap();
     let (sharing, mut due) = Sharing::new();
-    let shared = std::env::args().nth(1).is_some_and(|argument| argument == "shared");
+    let asked = |wanted: &str| std::env::args().skip(1).any(|argument| argument == wanted);
+    let (shared, budgets) = (asked("shared"), asked("budgets"));
     sharing.set_gateways(2);
     let accounts = Arc::new(Accounts::new(if shared { sharing } else { Sharing::default() }));
     let (mut desk, ask) = Desk::new(Arc::clone(&run), Arc::clone(&accounts), &[]);
@@ -72,14 +74,16 @@ fn main() {
                 plan,
                 rate,
                 buckets: &[],
-                quotas: &[Period::Day],
-                spend: None,
-                units: 1,
+                quotas: if budgets { &[Period::Day, Period::Week, Period::Month] } else { &[Period::Day] },
+                spend: budgets
+                    .then(|| Spend { subscription: SubscriptionId::from_uuid(key.uuid()), price_micros: 3 }),
+                units: if budgets { 2 } else { 1 },
                 degraded: DegradedMode::Refuse,
             };
             let decision = call.try_admit(&terms);
             admitted += u64::from(matches!(decision, Decision::Admitted(_)));
-            call.finish(Ended::new(200, Reason::Ok));
+            let ended = Ended::new(200, Reason::Ok);
+            call.finish(if budgets { Ended { quota_units: 1, billable_units: 1, ..ended } } else { ended });
         }
         spent += begun.elapsed();
     }

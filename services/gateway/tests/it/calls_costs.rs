@@ -197,7 +197,8 @@ fn a_call_broken_off_before_its_cost_is_known_counts_what_the_plan_says_and_is_n
             Ok(())
         }
     });
-    let gateway = gateway(&upstream.unwrap());
+    let upstream = upstream.unwrap();
+    let gateway = gateway(&upstream);
     gateway.sell(VALUE, |plan| {
         plan.terms.quotas = vec![quota(100, Period::Day)];
         plan.terms.stages[0].costs = measured(CostSource::Header { name: "x-cost".to_owned() });

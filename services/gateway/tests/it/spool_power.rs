@@ -6,19 +6,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::DateTime;
 use common::Clock;
-use common::id::{ApiId, GatewayId, IncarnationId, RequestId, TenantId};
-use contracts::lease::Appended;
-use contracts::record::{Batch, Reason};
-use gateway::admission::{Accounts, Desk, Ended, Ledger, Opening, Unrecorded};
+use common::id::{ApiId, GatewayId, IncarnationId, KeyId, RequestId, TenantId, UsagePlanId};
+use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
+use contracts::metering::{DegradedMode, Period};
+use contracts::record::{Batch, Flags, Reason};
+use gateway::admission::{
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Terms, Unrecorded,
+};
 use gateway::spool::memory::MemoryDisk;
 use gateway::spool::recovery::recover;
-use gateway::spool::{Disk, Keeper, Run, RunConfig};
+use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
 use uuid::Uuid;
 
 const NOW: i64 = 1_795_350_000_000_000;
 const SYNC_US: i64 = 1_000_000;
 /// Time between two calls.
 const STEP_US: i64 = 40_000;
+
+const QUOTAS: [Period; 3] = [Period::Day, Period::Week, Period::Month];
+/// Units of a charged call.
+const UNITS: u64 = 5;
 
 /// Run, stream and sequence of a batch.
 type Name = (IncarnationId, u32, u64);
@@ -30,8 +37,7 @@ struct Process {
     keeper: Keeper,
     /// Batches that earlier runs left.
     batches: usize,
-    /// The desk stays as long as the workers do.
-    _desk: Desk,
+    desk: Desk,
 }
 
 impl Process {
@@ -39,7 +45,7 @@ impl Process {
     fn start(disk: MemoryDisk, number: u128, boot: &str, segment_bytes: usize) -> Option<Self> {
         let files = Disk::Memory(disk.clone());
         let recovered = recover(&files, boot).ok()?;
-        let config = RunConfig { slots_per_worker: 4, lease_cells: 1, segment_bytes, ..RunConfig::default() };
+        let config = RunConfig { slots_per_worker: 4, lease_cells: 8, segment_bytes, ..RunConfig::default() };
         let (gateway, run) = (Uuid::max(), Uuid::from_u128(number));
         let run =
             Run::start(files, GatewayId::from_uuid(gateway), IncarnationId::from_uuid(run), boot, config);
@@ -53,7 +59,7 @@ impl Process {
         let clock = Clock::manual(DateTime::from_timestamp_micros(NOW)?);
         let unrecorded = Arc::new(Unrecorded::default());
         let ledger = Ledger::new(&run, ports.pop()?, accounts, ask, unrecorded, clock.clone())?;
-        Some(Self { disk, clock, ledger, keeper, batches, _desk: desk })
+        Some(Self { disk, clock, ledger, keeper, batches, desk })
     }
 
     /// A call comes and ends at a time; then everybody does what is due. Nothing is acknowledged.
@@ -83,6 +89,57 @@ impl Process {
         sent.into_iter()
             .map(|batch| ((batch.incarnation, batch.stream, batch.sequence), batch.bytes))
             .collect()
+    }
+
+    /// A call that is charged to several budgets comes and stays in flight.
+    fn charged_call(&mut self, number: u64) -> Option<Call> {
+        let opening = Opening {
+            request_id: request(number),
+            tenant: TenantId::from_uuid(Uuid::max()),
+            api_id: "abcdefghij".parse::<ApiId>().unwrap(),
+            stage: "prod",
+            deployment: None,
+            method: "GET",
+            route: "/pets/{id}",
+            path: "/pets/7",
+            client_ip: None,
+            started_at: NOW,
+        };
+        let terms = Terms {
+            key: KeyId::from_uuid(Uuid::max()),
+            plan: UsagePlanId::from_uuid(Uuid::max()),
+            rate: None,
+            buckets: &[],
+            quotas: &QUOTAS,
+            spend: None,
+            units: UNITS,
+            degraded: DegradedMode::Refuse,
+        };
+        let mut call = self.ledger.open(&opening).ok()?;
+        let mut decision = call.try_admit(&terms);
+        while matches!(decision, Decision::Pending(_)) && !self.disk.is_dead() {
+            self.grant();
+            decision = call.try_admit(&terms);
+        }
+        Some(call)
+    }
+
+    /// Plays metering, which grants everything.
+    fn grant(&mut self) {
+        let moment = Moment { wall: NOW, timer: 0 };
+        self.desk.registered();
+        for message in self.desk.poll(moment) {
+            let Message::Grant(grant) = message else { continue };
+            let outcome = LeaseOutcome::Granted {
+                units: 1_000,
+                period_start: 0,
+                period_end: i64::MAX,
+                limit: 1_000,
+                left: 0,
+            };
+            let answers = grant.wants.iter().map(|want| LeaseAnswer { lease: want.lease, outcome }).collect();
+            self.desk.granted(&LeaseAnswers { answers, ..LeaseAnswers::default() }, moment);
+        }
     }
 
     /// Ships at most `count` batches of what earlier runs left; answers them, and the one that was sent after them.
@@ -153,4 +210,40 @@ fn a_batch_that_was_sent_stays_as_it_was_wherever_its_process_died_before_the_po
         compared += 1;
     }
     assert!(compared > 500, "only {compared} batches were sent twice");
+}
+
+#[test]
+fn a_loss_of_power_states_no_lease_and_leaves_no_call_charged_to_some_of_its_budgets() {
+    let (mut state, mut charged, mut uncharged) = (0x2545_F491_4F6C_DD1D_u64, 0, 0);
+    for stores in 0..400 {
+        let mut process = Process::start(MemoryDisk::default(), 1, "first", 64 << 10).unwrap();
+        process.disk.kill_after(stores);
+        let calls: Vec<_> = (0..3)
+            .map(|number| {
+                // Some reach the disk before the power goes.
+                process.keeper.poll(number * 2 * SYNC_US);
+                process.charged_call(number as u64)
+            })
+            .collect();
+        let disk = process.disk.lose_power(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state >> 63 == 0
+        });
+        drop(calls);
+        let recovered = recover(&Disk::Memory(disk.clone()), "second").unwrap();
+        assert!(recovered.iter().all(|run| run.power_lost && run.statements.is_empty()));
+        let mut next = Process::start(disk, 2, "second", 64 << 10).unwrap();
+        for bytes in next.ship(1_000).values() {
+            for record in Batch::parse(bytes).unwrap().records().unwrap() {
+                let outcome = record.outcome;
+                let flags = QUOTAS.iter().filter(|period| outcome.flags.contains(Flags::charged(**period)));
+                match (flags.count(), outcome.quota_units) {
+                    (3, UNITS) => charged += 1,
+                    (0, 0) => uncharged += 1,
+                    torn => panic!("{torn:?} after {stores} stores"),
+                }
+            }
+        }
+    }
+    assert!(charged > 50 && uncharged > 50, "{charged} calls charged, {uncharged} not");
 }

@@ -21,7 +21,7 @@ use metering::domain::periods::Span;
 use uuid::Uuid;
 
 const START: i64 = 1_795_350_000_000_000;
-const STEP_US: i64 = 10_000;
+const STEP_US: i64 = 50_000;
 const SECOND: u64 = 1_000_000 / STEP_US as u64;
 const QUOTAS: [Period; 2] = [Period::Day, Period::Month];
 const PRICE: u64 = 250;
@@ -44,7 +44,13 @@ impl World {
     fn new(limit: fn(&Budget) -> u64) -> Self {
         let incarnation = IncarnationId::from_uuid(Uuid::from_u128(1));
         let disk = Disk::Memory(MemoryDisk::default());
-        let config = RunConfig { lease_cells: 64, disk_bound: 1 << 30, ..RunConfig::default() };
+        let config = RunConfig {
+            slots_per_worker: 16,
+            lease_cells: 64,
+            segment_bytes: 64 << 10,
+            sync_every_us: i64::MAX / 2,
+            ..RunConfig::default()
+        };
         let run = Run::start(disk, GatewayId::from_uuid(Uuid::max()), incarnation, "boot", config).unwrap();
         let run = Arc::new(run);
         let (keeper, mut ports) = Keeper::new(Arc::clone(&run), &[], START).unwrap();
@@ -96,9 +102,8 @@ impl World {
         };
         let mut call = self.ledger.open(&opening).unwrap();
         let mut decision = call.try_admit(&terms);
-        // Metering answers at once.
         while matches!(decision, Decision::Pending(_)) {
-            self.exchange();
+            self.step();
             decision = call.try_admit(&terms);
         }
         let refused = match decision {
@@ -188,12 +193,12 @@ const BUDGETS: f64 = 3.0;
 
 #[test]
 fn far_from_the_limit_fewer_than_one_call_in_a_hundred_asks_for_a_lease() {
-    let steady = World::new(far).load(&[3, 30, 300], 400, |key, _| key as u64, |_| 1);
+    let steady = World::new(far).load(&[3, 60], 400, |key, _| key as u64, |_| 1);
     assert!(steady / BUDGETS < 1.0, "steady: {steady} requests per hundred calls");
-    let ramping = World::new(far).load(&[1, 2], 60, |key, second| key as u64 * second * 20, |_| 1);
+    let ramping = World::new(far).load(&[1, 2], 60, |key, second| key as u64 * second * 5, |_| 1);
     assert!(ramping / BUDGETS < 1.0, "ramping: {ramping} requests per hundred calls");
     let weights = |call: u64| 1 + call.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 50;
-    let weighted = World::new(far).load(&[5, 100], 400, |key, _| key as u64, weights);
+    let weighted = World::new(far).load(&[5, 50], 400, |key, _| key as u64, weights);
     assert!(weighted / BUDGETS < 1.0, "weighted: {weighted} requests per hundred calls");
 }
 
@@ -215,7 +220,7 @@ fn refusals_cost_no_lease_request_while_the_verdict_holds() {
     for _ in 0..3_000 {
         assert_eq!(world.call(1, 1), Some(Reason::QuotaExhausted));
         world.step();
-        world.timer += 990_000;
+        world.timer += 950_000;
     }
     assert_eq!(world.requests, requests);
 }
