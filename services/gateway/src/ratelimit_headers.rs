@@ -42,9 +42,7 @@ impl Limit {
     fn share_left(&self) -> u64 {
         match (self.most, self.left) {
             (_, Some((0, _))) => 0,
-            (Some(most), Some((left, _))) => {
-                u64::try_from(u128::from(left) * 65_536 / u128::from(most.max(1))).unwrap_or(u64::MAX)
-            }
+            (Some(most), Some((left, _))) => left.saturating_mul(65_536) / most.max(1),
             _ => u64::MAX,
         }
     }
@@ -123,7 +121,8 @@ impl RateLimits {
             add(b"x-tollgate-degraded", reason.as_str().as_bytes());
         }
         let mut order = [0, 1, 2, 3, 4];
-        order.sort_by_key(|place| self.limits[*place].map_or(u64::MAX, |limit| limit.share_left()));
+        let shares = self.limits.map(|limit| limit.map_or(u64::MAX, |limit| limit.share_left()));
+        order.sort_by_key(|place: &usize| shares[*place]);
         let limits = || order.iter().filter_map(|place| Some((self.name(*place), self.limits[*place]?)));
         if limits().next().is_none() {
             return;

@@ -101,7 +101,7 @@ pub(super) fn config() -> RunConfig {
     RunConfig {
         workers: WORKERS as u32,
         slots_per_worker: 6,
-        lease_cells: 8,
+        lease_cells: 16,
         segment_bytes: 2600,
         segments_ahead: 2,
         seal_after_us: 200_000,
