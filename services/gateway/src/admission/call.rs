@@ -162,10 +162,12 @@ impl Call {
                 }
             }
         }
-        let mut unknown =
-            unknown.into_iter().flatten().inspect(|(purse, units)| purse.ask(*units, &inner.desk));
-        if let Some((purse, _)) = unknown.next() {
-            unknown.for_each(drop);
+        let mut first = None;
+        for (purse, units) in unknown.into_iter().flatten() {
+            purse.ask(units, &inner.desk);
+            first = first.or(Some(purse));
+        }
+        if let Some(purse) = first {
             charges.release();
             return Some(Decision::Pending(Arc::clone(purse)));
         }
