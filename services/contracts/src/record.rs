@@ -220,6 +220,9 @@ pub enum ThrottleScope {
 }
 
 impl ThrottleScope {
+    /// Every scope, in order.
+    pub const ALL: [Self; 5] = [Self::KeyMethod, Self::Key, Self::Method, Self::Stage, Self::Tenant];
+
     /// The stable name, as in the header `x-tollgate-limit`.
     pub const fn as_str(self) -> &'static str {
         match self {

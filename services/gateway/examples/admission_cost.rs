@@ -13,7 +13,8 @@ use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
 use contracts::metering::{DegradedMode, Period, Throttle};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
-    Accounts, Decision, Desk, Due, Ended, Ledger, Message, Opening, Rate, Sharing, Spend, Terms, Unrecorded,
+    Accounts, Decision, Desk, Due, Ended, Ledger, Message, Opening, Rate, Sharing, Spend, Terms, Throttles,
+    Unrecorded,
 };
 use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -45,7 +46,8 @@ fn main() {
     let keys: Vec<_> =
         (1..=KEYS).map(|key| KeyId::from_uuid(Uuid::from_u128((key << 64) | (key * 7919)))).collect();
     let plan = UsagePlanId::new(now);
-    let rate = Some(Rate::new(&Throttle { rate_limit: 1e9, burst_limit: 1 << 30 }));
+    let key_rate = Rate::new(&Throttle { rate_limit: 1e9, burst_limit: 1 << 30 });
+    let throttles = Throttles { key: Some(key_rate), ..Throttles::default() };
     let mut spent = Duration::ZERO;
     let (mut admitted, mut number) = (0_u64, 0_u128);
     for round in 0..ROUNDS {
@@ -72,8 +74,7 @@ fn main() {
             let terms = Terms {
                 key,
                 plan,
-                rate,
-                buckets: &[],
+                throttles,
                 quotas: if budgets { &[Period::Day, Period::Week, Period::Month] } else { &[Period::Day] },
                 spend: budgets
                     .then(|| Spend { subscription: SubscriptionId::from_uuid(key.uuid()), price_micros: 3 }),

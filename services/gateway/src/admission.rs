@@ -1,6 +1,7 @@
 //! Admission: whether a call may run now, and what it takes from its key's limits. Decided on this machine, without a lock.
 //!
-//! **Throttle.** A token bucket (GCRA) on one atomic per key and usage plan; in a fleet, a share of a common one ([`Share`]).
+//! **Throttle.** Token buckets (GCRA) on one atomic each; in a fleet, shares of common ones ([`Share`]). A call takes a token from
+//! every bucket that holds for it, or from none ([`Throttles`]).
 //!
 //! **Budgets.** A call is charged to the quotas of its key and to the spend cap of its subscription, all of them or none. Metering
 //! hands out leases of each ([`desk`]); a worker takes units from a lease by moving its gate, one packed atomic of the
@@ -44,12 +45,14 @@ mod purse;
 mod share;
 mod terms;
 mod throttle;
+mod throttles;
 
 pub use account::Accounts;
 pub use call::Call;
 pub use desk::{Desk, Message};
 pub use ledger::{Ledger, Unrecorded};
 pub use purse::{Published, Purse};
-pub use share::{BucketName, Due, Report, Share, Sharing};
+pub use share::{BucketName, Due, MethodName, Report, Share, Sharing};
 pub use terms::{ALL_UNITS, Admitted, Decision, Ended, Left, Opening, Refusal, Spend, Terms};
 pub use throttle::{Bucket, Rate};
+pub use throttles::{Headroom, Limit, Throttled, Throttles};

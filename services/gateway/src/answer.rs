@@ -42,6 +42,9 @@ impl From<Refusal> for Answer {
             answer.header("x-amzn-ErrorType", error_type);
         }
         answer.header("x-tollgate-reason", refusal.reason.as_str());
+        if let Some(throttle) = refusal.throttle {
+            answer.header("x-tollgate-limit", throttle.as_str());
+        }
         if let Some(seconds) = refusal.retry_after {
             answer.header("retry-after", seconds.to_string());
         }

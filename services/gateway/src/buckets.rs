@@ -10,17 +10,15 @@ use common::id::{ApiId, KeyId, UsagePlanId};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use crate::admission::{Bucket, BucketName, Sharing};
+use crate::admission::{Bucket, BucketName, MethodName, Sharing};
 
-/// Key, plan, API and a hash of the method's name.
-type Id = (KeyId, UsagePlanId, ApiId, u64);
+type Id = (KeyId, UsagePlanId, ApiId, MethodName);
 type Map = HashMap<Id, Arc<Bucket>, ahash::RandomState>;
 
 /// The buckets of the process.
 #[derive(Debug, Default)]
 pub(crate) struct SharedBuckets {
     all: Mutex<Map>,
-    hasher: ahash::RandomState,
     sharing: Sharing,
 }
 
@@ -49,10 +47,11 @@ impl Buckets {
     }
 
     /// The bucket of a key for one method of a plan.
-    pub(crate) fn of(&self, key: KeyId, plan: UsagePlanId, api: ApiId, method: &str) -> Arc<Bucket> {
-        let id = (key, plan, api, self.shared.hasher.hash_one(method));
+    pub(crate) fn of(&self, key: KeyId, plan: UsagePlanId, api: ApiId, method: MethodName) -> Arc<Bucket> {
+        let id = (key, plan, api, method);
         let mut known = self.known.borrow_mut();
-        let new = || Arc::new(self.shared.sharing.bucket(|| BucketName::method(key, plan, api, method)));
+        let new =
+            || Arc::new(self.shared.sharing.bucket(|| BucketName::KeyMethod { key, plan, api, method }));
         let from_shared = || Arc::clone(self.shared.all.lock().entry(id).or_insert_with(new));
         Arc::clone(known.entry(id).or_insert_with(from_shared))
     }

@@ -1,10 +1,14 @@
 //! What a gateway is told at its start.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use common::id::TenantId;
+use contracts::metering::Throttle;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::admission::Rate;
 use crate::server::Limits;
 use crate::spool::RunConfig;
 use crate::upstream::UpstreamConfig;
@@ -28,8 +32,16 @@ pub struct Config {
     /// Milliseconds between two exchanges of throttle shares with the other gateways, 10 to 500. Not used without Redis.
     #[serde(deserialize_with = "exchange_ms")]
     pub throttle_exchange_ms: u64,
+    /// Milliseconds a call of a plan that throttles exactly waits for Redis before the plan's rule for degraded mode decides.
+    pub exact_throttle_wait_ms: u64,
+    /// Throttle of each tenant, all its APIs together.
+    pub tenant_throttle: ThrottleSetting,
+    /// Throttles of single tenants, in place of that.
+    pub tenant_throttles: BTreeMap<TenantId, ThrottleSetting>,
     /// Percent of a worker's calls in flight (`spool.slots_per_worker`) that one tenant may have; further ones are 503.
     pub tenant_slots_percent: u32,
+    /// Percent of them that one tenant may have waiting for a lease, an exact throttle or a connection; further ones are 503.
+    pub tenant_waiting_percent: u32,
     /// Sizes and bounds of the spool; its number of workers is set by `workers`.
     pub spool: RunConfig,
     /// Bounds of client connections.
@@ -48,11 +60,54 @@ impl Default for Config {
             drain_seconds: 30,
             lease_wait_ms: 2_000,
             throttle_exchange_ms: 100,
+            exact_throttle_wait_ms: 100,
+            // What API Gateway gives an account (limits.md of its developer guide).
+            tenant_throttle: ThrottleSetting { rate_limit: 10_000.0, burst_limit: 5_000 },
+            tenant_throttles: BTreeMap::new(),
             tenant_slots_percent: 50,
+            tenant_waiting_percent: 10,
             spool: RunConfig::default(),
             limits: Limits::default(),
             upstream: UpstreamConfig::default(),
         }
+    }
+}
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThrottleSetting {
+    /// Calls per second; 0 = no throttle.
+    pub rate_limit: f64,
+    /// Calls at once.
+    pub burst_limit: u32,
+}
+
+impl ThrottleSetting {
+    fn rate(self) -> Option<Rate> {
+        let Self { rate_limit, burst_limit } = self;
+        (rate_limit > 0.0).then(|| Rate::new(&Throttle { rate_limit, burst_limit }))
+    }
+}
+
+/// The throttles of tenants, all APIs of each together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TenantThrottles {
+    common: Option<Rate>,
+    of: BTreeMap<TenantId, Option<Rate>>,
+}
+
+impl TenantThrottles {
+    /// A tenant's; none where it has none.
+    pub(crate) fn of(&self, tenant: TenantId) -> Option<Rate> {
+        self.of.get(&tenant).copied().unwrap_or(self.common)
+    }
+}
+
+impl Config {
+    pub(crate) fn tenant_throttles(&self) -> TenantThrottles {
+        let of = self.tenant_throttles.iter().map(|(tenant, setting)| (*tenant, setting.rate()));
+        TenantThrottles { common: self.tenant_throttle.rate(), of: of.collect() }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Bodies, statuses and `x-amzn-ErrorType` are API Gateway's (gateway response types of its developer guide); the reason
 //! beside them says more than they do. Knows no connection.
 
-use contracts::record::Reason;
+use contracts::record::{Reason, ThrottleScope};
 
 /// Whose doing a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(crate) struct Refusal {
     pub(crate) error_type: Option<&'static str>,
     /// Seconds after which it may work.
     pub(crate) retry_after: Option<u64>,
+    /// The throttle that has no token, where that is the reason.
+    pub(crate) throttle: Option<ThrottleScope>,
 }
 
 impl Refusal {
@@ -68,6 +70,7 @@ impl Refusal {
             Reason::LeaseUnavailable
             | Reason::SpoolFull
             | Reason::Overloaded
+            | Reason::ThrottleUnavailable
             | Reason::ConfigurationStale
             | Reason::ConfigurationMissing => {
                 (503, "Service Unavailable", Some("ServiceUnavailableException"))
@@ -78,13 +81,19 @@ impl Refusal {
             | Reason::ConfigurationInvalid
             | Reason::Internal => (500, "Internal server error", Some("InternalServerErrorException")),
         };
-        Self { reason, status, message, error_type, retry_after: None }
+        Self { reason, status, message, error_type, retry_after: None, throttle: None }
     }
 
     /// The same reason with another status and message, where a reason covers several.
     pub(crate) const fn with(mut self, status: u16, message: &'static str) -> Self {
         self.status = status;
         self.message = message;
+        self
+    }
+
+    /// Names the throttle that refuses.
+    pub(crate) const fn throttled_by(mut self, throttle: ThrottleScope) -> Self {
+        self.throttle = Some(throttle);
         self
     }
 
@@ -121,6 +130,7 @@ impl Refusal {
             | Reason::LeaseUnavailable
             | Reason::SpoolFull
             | Reason::Overloaded
+            | Reason::ThrottleUnavailable
             | Reason::ConfigurationStale
             | Reason::ConfigurationMissing
             | Reason::UpstreamUnreachable
@@ -129,9 +139,14 @@ impl Refusal {
         }
     }
 
-    /// The body.
+    /// The body: API Gateway's, and the throttle's name beside its message.
     pub(crate) fn body(&self) -> String {
-        format!("{{\"message\":\"{}\"}}", self.message)
+        match self.throttle {
+            Some(throttle) => {
+                format!("{{\"message\":\"{}\",\"limit\":\"{}\"}}", self.message, throttle.as_str())
+            }
+            None => format!("{{\"message\":\"{}\"}}", self.message),
+        }
     }
 }
 

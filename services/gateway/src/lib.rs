@@ -30,7 +30,7 @@ mod status;
 mod upstream;
 mod worker;
 
-pub use self::config::Config;
+pub use self::config::{Config, ThrottleSetting};
 pub use self::run::{Deps, Handle, Probe, run};
 pub use self::server::Limits;
 pub use self::shares::Redis;

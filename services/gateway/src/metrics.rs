@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use contracts::record::Reason;
+use contracts::record::{Reason, ThrottleScope};
 
 use crate::errors::{Fault, Refusal};
 
@@ -21,6 +21,7 @@ pub(crate) struct WorkerMetrics {
     /// Answers by status class; the first for calls that ended without one.
     by_class: [AtomicU64; STATUS_CLASSES],
     by_reason: [AtomicU64; REASONS],
+    by_throttle: [AtomicU64; ThrottleScope::ALL.len()],
     malformed: AtomicU64,
     connections: AtomicU64,
     in_flight: AtomicU64,
@@ -36,6 +37,7 @@ impl Default for WorkerMetrics {
         Self {
             by_class: std::array::from_fn(|_| AtomicU64::new(0)),
             by_reason: std::array::from_fn(|_| AtomicU64::new(0)),
+            by_throttle: std::array::from_fn(|_| AtomicU64::new(0)),
             malformed: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
@@ -52,6 +54,11 @@ impl WorkerMetrics {
         if let Some(counter) = self.by_reason.get(usize::from(reason.code())) {
             add(counter);
         }
+    }
+
+    /// A throttle refused a call.
+    pub(crate) fn throttled(&self, throttle: ThrottleScope) {
+        add(&self.by_throttle[place(throttle)]);
     }
 
     /// A call was refused before it had a record.
@@ -86,6 +93,11 @@ impl WorkerMetrics {
     }
 }
 
+/// Its place among all throttles.
+const fn place(throttle: ThrottleScope) -> usize {
+    throttle as usize - 1
+}
+
 /// Only its own thread writes a counter: no read-modify-write is needed.
 fn add(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
@@ -117,6 +129,12 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], out: &mut String) {
     for class in 0..STATUS_CLASSES {
         let count = sum(&|worker| &worker.by_class[class]);
         let _ = writeln!(out, "tollgate_gateway_responses_total{{class=\"{class}\"}} {count}");
+    }
+    let name = "tollgate_gateway_throttled_total";
+    header(out, name, "counter", "Calls refused by a throttle, by what it holds for.");
+    for throttle in ThrottleScope::ALL {
+        let count = sum(&|worker| &worker.by_throttle[place(throttle)]);
+        let _ = writeln!(out, "{name}{{limit=\"{}\"}} {count}", throttle.as_str());
     }
     let single: [(&str, &str, &str, Counter<'_>); 5] = [
         (

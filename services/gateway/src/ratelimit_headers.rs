@@ -1,15 +1,15 @@
 //! `RateLimit` and `RateLimit-Policy`: what a client is told about its limits.
 //!
 //! Structured fields after draft-ietf-httpapi-ratelimit-headers: `"quota";r=5;t=60` says that five units are left and new
-//! ones come in 60 seconds. The numbers are what this gateway knows: others may spend of a quota at the same time, and what is left
-//! of a throttle is its share of a common one.
+//! ones come in 60 seconds. Of several throttles the tightest is told, by the name of its scope. The numbers are what this
+//! gateway knows: others may spend of a quota at the same time, and what is left of a throttle is its share of a common one.
 
 use std::io::Write as _;
 
 use contracts::metering::Period;
-use contracts::record::Reason;
+use contracts::record::{Reason, ThrottleScope};
 
-use crate::admission::{Admitted, Left, Refusal};
+use crate::admission::{Admitted, Headroom, Left, Rate, Refusal, Throttled};
 use crate::snapshot::Plan;
 use crate::spool::slots::Kind;
 
@@ -24,6 +24,8 @@ const SPEND: usize = 4;
 pub(crate) struct RateLimits {
     limits: [Option<Limit>; LIMITS],
     several_quotas: bool,
+    /// What the throttle holds for.
+    throttle: Option<ThrottleScope>,
     /// Why they were not counted: the call is served by its plan's rule for degraded mode.
     degraded: Option<Reason>,
 }
@@ -38,6 +40,10 @@ struct Limit {
 }
 
 impl Limit {
+    fn of(rate: Rate, left: u64, more_in: u64) -> Self {
+        Self { most: Some(rate.burst()), window_seconds: rate.window_seconds(), left: Some((left, more_in)) }
+    }
+
     /// How much of it is left, in parts of 65,536; all of it where that is not known.
     fn share_left(&self) -> u64 {
         match (self.most, self.left) {
@@ -50,11 +56,12 @@ impl Limit {
 
 impl RateLimits {
     /// Of a call that was let through at `now`.
-    pub(crate) fn admitted(plan: &Plan, admitted: &Admitted, now: i64) -> Self {
+    pub(crate) fn admitted(plan: Option<&Plan>, admitted: &Admitted, now: i64) -> Self {
         let mut limits = Self { degraded: admitted.degraded, ..Self::of(plan) };
-        if let (Some(throttle), Some(left)) = (&mut limits.limits[THROTTLE], admitted.throttle_left) {
-            let is_full = throttle.most.is_some_and(|most| left >= most);
-            throttle.left = Some((left, if is_full { 0 } else { throttle.window_seconds }));
+        if let Some(Headroom { scope, rate, left }) = admitted.throttle {
+            let more_in = if left < rate.burst() { rate.window_seconds() } else { 0 };
+            limits.limits[THROTTLE] = Some(Limit::of(rate, left, more_in));
+            limits.throttle = Some(scope);
         }
         let known = |left: &Left| (left.left, seconds(left.resets_at.saturating_sub(now)));
         for (limit, left) in limits.limits[FIRST_QUOTA..].iter_mut().zip(&admitted.quotas) {
@@ -70,19 +77,26 @@ impl RateLimits {
         limits
     }
 
-    /// Of a call that was refused and may be repeated after a time.
-    pub(crate) fn refused(plan: &Plan, refused: &Refusal) -> Self {
+    /// Of a call that a throttle refused.
+    pub(crate) fn throttled(plan: Option<&Plan>, throttled: &Throttled) -> Self {
+        let mut limits = Self::of(plan);
+        limits.limits[THROTTLE] = Some(Limit::of(throttled.rate, 0, seconds(throttled.wait_us)));
+        limits.throttle = Some(throttled.scope);
+        limits
+    }
+
+    /// Of a call that was refused for another reason and may be repeated after a time.
+    pub(crate) fn refused(plan: Option<&Plan>, refused: &Refusal) -> Self {
         let mut limits = Self::of(plan);
         let none_left = Some((0, seconds(refused.retry_after_us)));
-        let place = match (refused.reason, refused.budget) {
-            (Reason::Throttled, _) => THROTTLE,
-            (_, Some(Kind::Quota(period))) => FIRST_QUOTA + period as usize,
-            (_, Some(Kind::Spend)) => {
+        let place = match refused.budget {
+            Some(Kind::Quota(period)) => FIRST_QUOTA + period as usize,
+            Some(Kind::Spend) => {
                 limits.limits[SPEND] =
                     Some(Limit { most: None, window_seconds: window(Period::Month), left: None });
                 SPEND
             }
-            _ => return limits,
+            None => return limits,
         };
         if let Some(limit) = &mut limits.limits[place] {
             limit.left = none_left;
@@ -90,23 +104,19 @@ impl RateLimits {
         limits
     }
 
-    fn of(plan: &Plan) -> Self {
+    fn of(plan: Option<&Plan>) -> Self {
+        let Some(plan) = plan else { return Self::default() };
         let mut limits = [None; LIMITS];
-        limits[THROTTLE] = plan.terms.throttle.map(|throttle| Limit {
-            most: Some(u64::from(throttle.burst_limit)),
-            window_seconds: (f64::from(throttle.burst_limit) / throttle.rate_limit).ceil().max(1.0) as u64,
-            left: None,
-        });
         for quota in &plan.terms.quotas {
             limits[FIRST_QUOTA + quota.period as usize] =
                 Some(Limit { most: Some(quota.limit), window_seconds: window(quota.period), left: None });
         }
-        Self { limits, several_quotas: plan.quotas.len() > 1, degraded: None }
+        Self { limits, several_quotas: plan.quotas.len() > 1, ..Self::default() }
     }
 
     fn name(&self, place: usize) -> &'static str {
         match place {
-            THROTTLE => "throttle",
+            THROTTLE => self.throttle.map_or("throttle", ThrottleScope::as_str),
             SPEND => "spend",
             _ if !self.several_quotas => "quota",
             1 => "quota-day",
@@ -183,7 +193,8 @@ mod tests {
     }
 
     fn limits(limits: &[(usize, Limit)], several_quotas: bool) -> RateLimits {
-        let mut all = RateLimits { several_quotas, ..RateLimits::default() };
+        let throttle = Some(ThrottleScope::Stage);
+        let mut all = RateLimits { several_quotas, throttle, ..RateLimits::default() };
         limits.iter().for_each(|(place, limit)| all.limits[*place] = Some(*limit));
         all
     }
@@ -198,8 +209,8 @@ mod tests {
         assert_eq!(
             text(limits(&known, false)),
             [
-                "ratelimit-policy: \"throttle\";q=20;w=2, \"quota\";q=1000;w=86400",
-                "ratelimit: \"throttle\";r=0;t=1, \"quota\";r=7;t=60",
+                "ratelimit-policy: \"stage\";q=20;w=2, \"quota\";q=1000;w=86400",
+                "ratelimit: \"stage\";r=0;t=1, \"quota\";r=7;t=60",
             ]
         );
     }
@@ -214,7 +225,7 @@ mod tests {
         ];
         assert_eq!(
             text(limits(&known, true))[1],
-            "ratelimit: \"quota-month\";r=70;t=600, \"spend\";r=1000000;t=600, \"quota-day\";r=50;t=60, \"throttle\";r=20;t=0",
+            "ratelimit: \"quota-month\";r=70;t=600, \"spend\";r=1000000;t=600, \"quota-day\";r=50;t=60, \"stage\";r=20;t=0",
         );
     }
 

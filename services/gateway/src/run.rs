@@ -129,13 +129,15 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         seconds => Duration::from_secs(seconds),
     };
     let fleet = deps.redis.map(|redis| Fleet::new(redis, Duration::from_millis(config.throttle_exchange_ms)));
+    let exact_wait = Duration::from_millis(config.exact_throttle_wait_ms);
+    let exact = fleet.as_ref().map(|fleet| fleet.exact(exact_wait));
     let sharing = fleet.as_ref().map(Fleet::sharing).unwrap_or_default();
     let status = Arc::new(Status::new(stale_after, fleet.as_ref().map(Fleet::standing)));
     let store = Arc::new(
         Store::open(&config.data_dir.join("configuration"))
             .map_err(|error| unusable(&config.data_dir, &error))?,
     );
-    let mut writer = Writer::new(sharing.clone());
+    let mut writer = Writer::new(sharing.clone(), config.tenant_throttles());
     let restored = store.restore(&mut writer);
     for (owner, found) in [(&status.apis, restored.apis), (&status.metering, restored.metering)] {
         if found {
@@ -185,7 +187,9 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         unrecorded: status.unrecorded(),
         buckets: Arc::new(SharedBuckets::new(sharing)),
         lease_wait: Duration::from_millis(config.lease_wait_ms),
+        exact,
         tenant_slots_percent: config.tenant_slots_percent,
+        tenant_waiting_percent: config.tenant_waiting_percent,
         ports: Arc::new(Mutex::new(ports)),
     };
     let factory = move || {
@@ -242,6 +246,7 @@ async fn tend(worker: Rc<Worker>) {
             swept = now;
             worker.client.sweep();
             worker.buckets.sweep(worker.clock.micros());
+            worker.seats.sweep();
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Throttles that hold for a fleet: every gateway's shares are exchanged through Redis, in the background.
 //!
 //! Owns the task that does it, what it says to Redis and how it stands. What a share is and what it guarantees:
-//! [`crate::admission::Share`]. No call waits for anything here. While Redis does not answer, the gateway goes on with its
+//! [`crate::admission::Share`]. No call waits for the exchange; those of plans that throttle exactly ask Redis themselves. While Redis does not answer, the gateway goes on with its
 //! shares and the fleet it knew last; nothing in Redis has to survive.
 
+mod exact;
 mod exchange;
 mod keys;
 mod link;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::exact::{Exact, ExactParts, Question, Word};
 use self::exchange::Exchange;
 pub(crate) use self::standing::Standing;
 use crate::admission::{Due, Sharing};
@@ -70,6 +72,11 @@ impl Fleet {
     /// How the exchange stands.
     pub(crate) fn standing(&self) -> Arc<Standing> {
         Arc::clone(&self.standing)
+    }
+
+    /// What workers need to ask exact throttles, waiting at most so long.
+    pub(crate) fn exact(&self, wait: Duration) -> ExactParts {
+        ExactParts { redis: self.redis.clone(), standing: self.standing(), wait }
     }
 
     /// Begins to exchange; `watched` says that it does.

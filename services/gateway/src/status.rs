@@ -270,7 +270,7 @@ impl Status {
         let conditions = [&self.leases_unanswered, &self.spool_full];
         let holding = conditions.iter().filter(|condition| condition.holds());
         warnings.extend(holding.map(|condition| condition.meaning().to_owned()));
-        warnings.extend(self.shares.as_ref().and_then(|shares| shares.warning()));
+        warnings.extend(self.shares.iter().flat_map(|shares| shares.warnings()));
         warnings
             .extend(self.refused_batches.lock().iter().map(|refused| format!("metering refuses {refused}")));
         warnings

@@ -22,6 +22,7 @@ use crate::hosts::HostNames;
 use crate::metrics::WorkerMetrics;
 use crate::seats::Seats;
 use crate::server::{Drain, Limits};
+use crate::shares::{Exact, ExactParts};
 use crate::snapshot::Live;
 use crate::spool::{Port, Run};
 use crate::status::Status;
@@ -40,6 +41,8 @@ pub(crate) struct Worker {
     pub(crate) ledger: Ledger,
     pub(crate) buckets: Buckets,
     pub(crate) seats: Seats,
+    /// Where throttles that hold exactly are asked; none where this gateway is the only one.
+    pub(crate) exact: Option<Rc<Exact>>,
     pub(crate) lease_wait: Duration,
     pub(crate) hosts: Arc<HostNames>,
     pub(crate) metrics: Arc<WorkerMetrics>,
@@ -72,7 +75,9 @@ pub(crate) struct WorkerParts {
     pub(crate) unrecorded: Arc<Unrecorded>,
     pub(crate) buckets: Arc<SharedBuckets>,
     pub(crate) lease_wait: Duration,
+    pub(crate) exact: Option<ExactParts>,
     pub(crate) tenant_slots_percent: u32,
+    pub(crate) tenant_waiting_percent: u32,
     /// One port per worker; each takes one.
     pub(crate) ports: Arc<Mutex<Vec<Port>>>,
 }
@@ -91,7 +96,12 @@ impl Worker {
         )?;
         Some(Self {
             ledger,
-            seats: Seats::new(parts.run.config().slots_per_worker, parts.tenant_slots_percent),
+            seats: Seats::new(
+                parts.run.config().slots_per_worker,
+                parts.tenant_slots_percent,
+                parts.tenant_waiting_percent,
+            ),
+            exact: parts.exact.clone().map(Exact::new),
             buckets: Buckets::new(Arc::clone(&parts.buckets)),
             lease_wait: parts.lease_wait,
             clock: parts.clock.clone(),

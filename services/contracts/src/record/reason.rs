@@ -94,6 +94,8 @@ reasons! {
     ConfigurationMissing = 24, "configuration_missing", false;
     /// The subscription's spend cap is reached.
     SpendCapReached = 25, "spend_cap_reached", false;
+    /// The plan throttles exactly and the fleet's common buckets could not be asked in time.
+    ThrottleUnavailable = 26, "throttle_unavailable", false;
 }
 
 impl fmt::Display for Reason {

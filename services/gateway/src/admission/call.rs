@@ -9,7 +9,8 @@ use common::id::LeaseId;
 use contracts::lease::MAX_LEASE;
 use contracts::metering::DegradedMode;
 use contracts::record::{
-    FRAME_HEADER, Flags, Outcome, Reason, Subject, patch_outcome, patch_started, patch_subject, subject,
+    FRAME_HEADER, Flags, Outcome, Reason, Subject, ThrottleScope, patch_outcome, patch_started,
+    patch_subject, subject,
 };
 
 use super::account::Account;
@@ -17,7 +18,7 @@ use super::charges::{Charges, Taken};
 use super::ledger::Inner;
 use super::purse::{self, Purse};
 use super::terms::{Admitted, Decision, Ended, Refusal, Terms};
-use super::throttle::Bucket;
+use super::throttles::{Throttled, Throttles};
 use crate::spool::slots::{Charge, Kind, MAX_CHARGES, Return};
 
 pub(super) const OVERLOADED: Refusal = Refusal::new(Reason::Overloaded, 1_000_000);
@@ -37,6 +38,7 @@ pub struct Call {
     price_micros: u64,
     degraded: bool,
     unrecorded: bool,
+    throttled: Option<ThrottleScope>,
     /// What is recorded if the call is dropped; keep bytes and status up to date while it streams.
     pub progress: Ended,
     finished: bool,
@@ -53,6 +55,7 @@ impl Call {
             price_micros: 0,
             degraded: false,
             unrecorded: false,
+            throttled: None,
             progress: Ended::new(0, Reason::ClientDisconnected),
             finished: false,
         }
@@ -108,17 +111,17 @@ impl Call {
             return self.admit_beyond_bound(terms);
         }
         let account = inner.account(terms.key, terms.plan);
-        if let Some(wait) = take_tokens(terms, &account.bucket, now) {
-            return Decision::Refused(Refusal::new(Reason::Throttled, wait));
+        if let Err(throttled) = terms.throttles.take(Some(&account.bucket), now) {
+            return self.throttled(throttled);
         }
         let mut admitted = Admitted {
-            throttle_left: terms.rate.map(|rate| account.bucket.tokens(rate, now)),
+            throttle: terms.throttles.headroom(Some(&account.bucket), now),
             ..Admitted::default()
         };
         match self.charge_all(terms, &account, now, &mut admitted) {
             None => Decision::Admitted(admitted),
             Some(decision) => {
-                give_tokens_back(terms, &account.bucket, usize::MAX);
+                terms.throttles.give_back(Some(&account.bucket));
                 decision
             }
         }
@@ -186,8 +189,9 @@ impl Call {
             DegradedMode::Refuse => Decision::Refused(LEASE_UNAVAILABLE),
             DegradedMode::ServeAndMark => {
                 let account = self.ledger.account(terms.key, terms.plan);
-                if let Some(wait) = take_tokens(terms, &account.bucket, self.ledger.clock.micros()) {
-                    return Decision::Refused(Refusal::new(Reason::Throttled, wait));
+                let now = self.ledger.clock.micros();
+                if let Err(throttled) = terms.throttles.take(Some(&account.bucket), now) {
+                    return self.throttled(throttled);
                 }
                 self.degraded = true;
                 Decision::Admitted(Admitted {
@@ -198,12 +202,30 @@ impl Call {
         }
     }
 
-    /// Decides on a call that no usage plan holds for: it may run unless the disk bound is reached.
-    pub fn admit_without_plan(&mut self) -> Decision {
+    /// Decides on a call that no usage plan holds for: it may run unless a throttle has no token or the disk bound is reached.
+    pub fn admit_without_plan(&mut self, throttles: &Throttles<'_>) -> Decision {
         if self.ledger.port.is_full() {
             return Decision::Refused(SPOOL_FULL);
         }
-        Decision::Admitted(Admitted::default())
+        let now = self.ledger.clock.micros();
+        match throttles.take(None, now) {
+            Ok(()) => Decision::Admitted(Admitted {
+                throttle: throttles.headroom(None, now),
+                ..Admitted::default()
+            }),
+            Err(throttled) => self.throttled(throttled),
+        }
+    }
+
+    /// Refuses the call: its record names the throttle.
+    pub fn throttled(&mut self, throttled: Throttled) -> Decision {
+        self.throttled = Some(throttled.scope);
+        Decision::Throttled(throttled)
+    }
+
+    /// Serves the call although a limit could not be checked: its record says so.
+    pub const fn degrade(&mut self) {
+        self.degraded = true;
     }
 
     fn admit_beyond_bound(&mut self, terms: &Terms<'_>) -> Decision {
@@ -325,6 +347,9 @@ impl Call {
         if ended.cost_capped {
             flags = flags.with(Flags::COST_CAPPED);
         }
+        if let Some(scope) = self.throttled {
+            flags = flags.throttled_by(scope);
+        }
         let outcome = Outcome {
             status: ended.status,
             reason: ended.reason,
@@ -371,33 +396,5 @@ impl Drop for Call {
         let lasted = self.ledger.clock.micros() - self.started_at;
         ended.latency_us = ended.latency_us.max(u64::try_from(lasted).unwrap_or(0));
         self.end(&ended);
-    }
-}
-
-/// Takes a token from every bucket, or none and answers how long the wait is.
-#[inline]
-fn take_tokens(terms: &Terms<'_>, own: &Bucket, now: i64) -> Option<i64> {
-    for (index, (bucket, rate)) in terms.buckets.iter().enumerate() {
-        if let Err(wait) = bucket.take(*rate, now) {
-            give_tokens_back(&Terms { rate: None, ..*terms }, own, index);
-            return Some(wait);
-        }
-    }
-    if let Some(rate) = terms.rate
-        && let Err(wait) = own.take(rate, now)
-    {
-        give_tokens_back(&Terms { rate: None, ..*terms }, own, usize::MAX);
-        return Some(wait);
-    }
-    None
-}
-
-/// Puts tokens back into the first `count` of the further buckets, and into the key's own if the terms have a rate.
-fn give_tokens_back(terms: &Terms<'_>, own: &Bucket, count: usize) {
-    for (bucket, rate) in terms.buckets.iter().take(count) {
-        bucket.give_back(*rate);
-    }
-    if let Some(rate) = terms.rate {
-        own.give_back(rate);
     }
 }

@@ -36,7 +36,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
-use common::id::{ApiId, KeyId, UsagePlanId};
+use common::id::{ApiId, KeyId, TenantId, UsagePlanId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::throttle::{Bucket, FullAt, Rate};
@@ -44,8 +44,27 @@ use super::throttle::{Bucket, FullAt, Rate};
 /// Longest time from a token's taking to its report for which debts are repaid whole.
 const LONGEST_REPORT_NS: i64 = 1_000_000_000;
 
+/// A method's name (`{resource path}/{VERB}`) in the names of buckets: the start of its SHA-256, the same everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MethodName(pub [u8; 8]);
+
+impl MethodName {
+    /// Of the method with this name.
+    pub fn of(name: &str) -> Self {
+        let mut start = [0; 8];
+        start.copy_from_slice(&common::secret::sha256(name.as_bytes())[..8]);
+        Self(start)
+    }
+}
+
+impl std::fmt::Display for MethodName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// What a bucket limits, the same on every gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum BucketName {
     /// A key in a usage plan.
     Key {
@@ -55,15 +74,24 @@ pub enum BucketName {
         plan: UsagePlanId,
     },
     /// A key in a usage plan, for one method.
-    Method {
+    KeyMethod {
         /// The key.
         key: KeyId,
         /// The usage plan.
         plan: UsagePlanId,
         /// The method's API.
         api: ApiId,
-        /// Start of the SHA-256 of the method's name.
-        method: [u8; 8],
+        /// The method.
+        method: MethodName,
+    },
+    /// All callers of one method of a stage.
+    Method {
+        /// The stage's API.
+        api: ApiId,
+        /// The stage's name.
+        stage: String,
+        /// The method.
+        method: MethodName,
     },
     /// All callers of a stage.
     Stage {
@@ -72,15 +100,11 @@ pub enum BucketName {
         /// Its name.
         stage: String,
     },
-}
-
-impl BucketName {
-    /// A key in a usage plan, for the method with this name (`{resource path}/{VERB}`).
-    pub fn method(key: KeyId, plan: UsagePlanId, api: ApiId, name: &str) -> Self {
-        let mut method = [0; 8];
-        method.copy_from_slice(&common::secret::sha256(name.as_bytes())[..8]);
-        Self::Method { key, plan, api, method }
-    }
+    /// All callers of all APIs of a tenant.
+    Tenant {
+        /// The tenant.
+        tenant: TenantId,
+    },
 }
 
 /// Makes the buckets of a gateway: its own (the default), or shares of the fleet's. Cheap to clone.
@@ -168,6 +192,15 @@ impl Share {
     /// What it limits.
     pub const fn name(&self) -> &BucketName {
         &self.name
+    }
+
+    #[inline]
+    pub(super) fn wait(&self, rate: Rate, now: i64) -> i64 {
+        let terms = self.terms(rate);
+        match self.full_at.wait(rate, terms.most, now) {
+            0 => 0,
+            wait => self.wait_after_report(rate, terms, wait),
+        }
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use contracts::metering::{DegradedMode, Period};
 use contracts::record::Reason;
 
 use super::purse::Purse;
-use super::throttle::{Bucket, Rate};
+use super::throttles::{Headroom, Throttled, Throttles};
 use crate::spool::slots::Kind;
 
 /// What is known of a call when its route is.
@@ -43,10 +43,8 @@ pub struct Terms<'a> {
     pub key: KeyId,
     /// The usage plan.
     pub plan: UsagePlanId,
-    /// The plan's throttle for this key.
-    pub rate: Option<Rate>,
-    /// Further throttles that hold for this call; the gateway keeps their buckets.
-    pub buckets: &'a [(&'a Bucket, Rate)],
+    /// The throttles that hold for the call.
+    pub throttles: Throttles<'a>,
     /// Periods of the plan's quotas, shortest first, each at most once.
     pub quotas: &'a [Period],
     /// The spend cap of the key's subscription, if it stops calls.
@@ -100,6 +98,8 @@ pub enum Decision {
     Admitted(Admitted),
     /// It may not. Nothing was taken.
     Refused(Refusal),
+    /// A throttle has no token. Nothing was taken.
+    Throttled(Throttled),
     /// Metering has to be asked first: [`Call::admit`] waits for it.
     Pending(Arc<Purse>),
 }
@@ -107,13 +107,13 @@ pub enum Decision {
 /// What an admitted call may tell its client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Admitted {
-    /// Tokens left in the key's bucket.
-    pub throttle_left: Option<u64>,
+    /// What the tightest throttle has left.
+    pub throttle: Option<Headroom>,
     /// The quotas that were charged, by period.
     pub quotas: [Option<Left>; 3],
     /// The spend cap, if it was charged; in micro-units of money.
     pub spend: Option<Left>,
-    /// Why it is served by the plan's rule for degraded mode, without a lease.
+    /// Why it is served by the plan's rule for degraded mode: a limit could not be checked.
     pub degraded: Option<Reason>,
 }
 

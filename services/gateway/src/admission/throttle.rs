@@ -40,6 +40,22 @@ impl Rate {
     pub(super) const fn depth_ns(self) -> i64 {
         self.depth_ns
     }
+
+    /// The time between two tokens, in nanoseconds.
+    pub(crate) const fn interval_ns(self) -> i64 {
+        self.interval_ns
+    }
+
+    /// Tokens in a full bucket.
+    pub const fn burst(self) -> u64 {
+        (self.depth_ns / self.interval_ns).unsigned_abs()
+    }
+
+    /// Whole seconds in which the whole bucket fills, at least one.
+    pub const fn window_seconds(self) -> u64 {
+        let seconds = self.depth_ns.unsigned_abs().div_ceil(1_000_000_000);
+        if seconds == 0 { 1 } else { seconds }
+    }
 }
 
 /// A token bucket, full at first. The default is the gateway's own.
@@ -61,6 +77,15 @@ impl Default for Bucket {
 impl Bucket {
     pub(super) const fn shared(share: Arc<Share>) -> Self {
         Self(Kind::Shared(share))
+    }
+
+    /// Microseconds until there will be a token, unless other calls take it; 0 when there is one. Takes nothing.
+    #[inline]
+    pub fn wait(&self, rate: Rate, now: i64) -> i64 {
+        match &self.0 {
+            Kind::Own(full_at) => full_at.wait(rate, rate.depth_ns, now),
+            Kind::Shared(share) => share.wait(rate, now),
+        }
     }
 
     /// Takes one token.
@@ -127,6 +152,23 @@ impl FullAt {
                 Err(seen) => full_at = seen,
             }
         }
+    }
+
+    /// Microseconds until it can be moved; 0 when it can be now.
+    #[inline]
+    pub(super) fn wait(&self, rate: Rate, most: i64, now: i64) -> i64 {
+        let now_ns = now.saturating_mul(1000);
+        let full_at = self.0.load(Ordering::Relaxed);
+        let base = full_at.clamp(now_ns, now_ns + most);
+        let over = base + rate.interval_ns - now_ns - rate.depth_ns;
+        if over <= 0 {
+            return 0;
+        }
+        if full_at - base > SET_BACK_NS {
+            // Where another thread moved it meanwhile, that one has seen to it.
+            let _ = self.0.compare_exchange(full_at, base, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        over.div_euclid(1000) + 1
     }
 
     /// How often it can be moved by `charge`.
@@ -204,6 +246,21 @@ mod tests {
         assert!(wait <= 100_001, "{wait}");
         assert_eq!(bucket.take(rate, earlier + wait), Ok(()));
         assert!(bucket.take(rate, earlier + wait).is_err());
+    }
+
+    #[test]
+    fn whoever_only_asks_takes_nothing_and_sees_a_clock_set_back_too() {
+        let (bucket, rate) = (Bucket::default(), rate(10.0, 2));
+        for _ in 0..100 {
+            assert_eq!(bucket.wait(rate, START), 0);
+        }
+        bucket.take(rate, START).unwrap();
+        bucket.take(rate, START).unwrap();
+        assert_eq!(bucket.wait(rate, START), bucket.take(rate, START).unwrap_err());
+        let earlier = START - 3_600_000_000;
+        let wait = bucket.wait(rate, earlier);
+        assert!((1..=100_001).contains(&wait), "{wait}");
+        assert_eq!(bucket.wait(rate, earlier + wait), 0);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) async fn call(
     };
     let mut head = Vec::with_capacity(512);
     write_request_head(&mut head, cx, route, upstream, &target, outgoing);
-    let result = exchange(cx, route, upstream, &head, &body, inbound).await;
+    let result = exchange(cx, route, upstream, &head, &body, record, inbound).await;
     record.upstream_us.set(cx.elapsed_us());
     let answered = or_refuse(cx, route, result)?;
     measure::whole(record, &answered.headers, &answered.body);
@@ -128,11 +128,12 @@ async fn exchange(
     upstream: &Upstream,
     head: &[u8],
     body: &[u8],
+    record: &CallRecord<'_>,
     inbound: &mut Inbound<'_>,
 ) -> Result<Answered, Failure> {
     tokio::select! {
         biased;
-        answered = ask(cx, route, upstream, head, body) => answered,
+        answered = ask(cx, route, upstream, head, body, record) => answered,
         () = inbound.gone() => Err(Failure::ClientGone),
     }
 }
@@ -144,10 +145,11 @@ async fn ask(
     upstream: &Upstream,
     head: &[u8],
     body: &[u8],
+    record: &CallRecord<'_>,
 ) -> Result<Answered, Failure> {
     let deadline = common::clock::monotonic() + route.method.timeout;
     // A pooled connection may be closed by now, and a mapped call is not repeated: it gets a new one.
-    let mut exchange = super::open(cx, upstream, head, true, deadline).await?;
+    let mut exchange = super::open(cx, upstream, head, true, deadline, record).await?;
     let answered = timeout_at(deadline.into(), converse(cx, &mut exchange, body));
     let answered = answered.await.map_err(|_| Failure::TimedOut)??;
     cx.worker.client.close(exchange);

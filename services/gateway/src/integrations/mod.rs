@@ -17,7 +17,7 @@ use contracts::record::Reason;
 use tokio::time::timeout_at;
 
 use crate::errors::Refusal;
-use crate::phases::{CallRecord, Cx, Route, Step};
+use crate::phases::{CallRecord, Cx, Route, Step, crowded};
 use crate::server::{BodyFault, Ending, Inbound, Outbound};
 use crate::snapshot::{Backend, Upstream};
 use crate::upstream::{Exchange, UpstreamError};
@@ -52,7 +52,9 @@ async fn open(
     head: &[u8],
     fresh: bool,
     deadline: Instant,
+    record: &CallRecord<'_>,
 ) -> Result<Exchange, Failure> {
+    let _waiting = record.seat().wait().ok_or(Failure::Crowded)?;
     let opened = cx.worker.client.open(&upstream.origin, head, fresh);
     Ok(timeout_at(deadline.into(), opened).await.map_err(|_| Failure::NotConnected)??)
 }
@@ -66,6 +68,8 @@ enum Failure {
     TimedOut,
     /// The integration's time is over and no connection was made.
     NotConnected,
+    /// As many calls of the tenant wait for a connection as may.
+    Crowded,
     /// The client left.
     ClientGone,
     /// The client's body is over the stage's limit.
@@ -102,6 +106,7 @@ impl Failure {
         match self {
             Self::TimedOut => Reason::UpstreamTimeout,
             Self::NotConnected => Reason::UpstreamUnreachable,
+            Self::Crowded => Reason::Overloaded,
             Self::ClientGone => Reason::ClientDisconnected,
             Self::TooLarge => Reason::PayloadTooLarge,
             Self::Malformed => Reason::BadRequest,
@@ -122,6 +127,9 @@ impl Failure {
 
     /// The answer to a client that can still be given one.
     fn refusal(&self, cx: &Cx<'_>, route: &Route<'_>) -> Refusal {
+        if matches!(self, Self::Crowded) {
+            return crowded();
+        }
         let mut refusal = Refusal::new(self.reason());
         if matches!(self, Self::NotConnected) {
             // For the caller a timeout like any other; the reason says that nothing was done and nothing counts.

@@ -97,7 +97,7 @@ async fn attempt(
     let deadline = request.moved.get() + route.method.timeout;
     let mut exchange = tokio::select! {
         biased;
-        opened = super::open(cx, upstream, head, fresh, deadline) => opened?,
+        opened = super::open(cx, upstream, head, fresh, deadline, record) => opened?,
         () = inbound.gone(), if may_watch => return Err(Failure::ClientGone),
     };
     if inbound.awaits_continue() {

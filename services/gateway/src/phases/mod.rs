@@ -19,6 +19,7 @@ use actix_http::Request;
 use common::id::RequestId;
 use contracts::record::Reason;
 
+pub(crate) use self::admit::crowded;
 pub(crate) use self::key::KEY_HEADER;
 pub(crate) use self::record::CallRecord;
 pub(crate) use self::route::Route;

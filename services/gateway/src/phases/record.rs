@@ -6,7 +6,6 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use common::id::TenantId;
 use contracts::metering::Counting;
 use contracts::record::{Reason, Subject};
 
@@ -15,13 +14,14 @@ use super::{Cx, Step};
 use crate::admission::{Call, Ended, Opening};
 use crate::errors::Refusal;
 use crate::ratelimit_headers::RateLimits;
+use crate::seats::Seat;
 use crate::snapshot::{MethodCost, Source, Stage};
 use crate::worker::Worker;
 
 /// A record in the making. Those who feed it and those who close it run side by side, hence the cells.
 pub(crate) struct CallRecord<'a> {
     worker: &'a Worker,
-    tenant: TenantId,
+    seat: Seat,
     call: RefCell<Option<Call>>,
     started: Instant,
     /// What the call costs; none for calls without a usage plan.
@@ -37,10 +37,10 @@ pub(crate) struct CallRecord<'a> {
 impl<'a> CallRecord<'a> {
     /// Opens the record of a call to a stage. `route` is the resource path, empty when none matched.
     pub(crate) fn open(cx: &Cx<'a>, stage: &Stage, route: &str) -> Step<Self> {
-        if !cx.worker.seats.are_free(stage.tenant) {
+        let Some(seat) = cx.worker.seats.take(stage.tenant) else {
             cx.worker.metrics.call_refused(Reason::Overloaded);
             return Step::Break(Refusal::new(Reason::Overloaded).retry_after(1).into());
-        }
+        };
         let opened = cx.worker.ledger.open(&Opening {
             request_id: cx.id,
             tenant: stage.tenant,
@@ -56,10 +56,9 @@ impl<'a> CallRecord<'a> {
         match opened {
             Ok(call) => {
                 cx.worker.metrics.call_begun();
-                cx.worker.seats.take(stage.tenant);
                 Step::Continue(Self {
                     worker: cx.worker,
-                    tenant: stage.tenant,
+                    seat,
                     call: RefCell::new(Some(call)),
                     started: cx.started,
                     bill: Cell::default(),
@@ -95,6 +94,11 @@ impl<'a> CallRecord<'a> {
     /// The answer said what the call cost.
     pub(crate) fn cost_said(&self, units: Option<u64>) {
         self.bill.set(self.bill.get().map(|bill| bill.said(units)));
+    }
+
+    /// Its place among the calls of its tenant.
+    pub(crate) const fn seat(&self) -> &Seat {
+        &self.seat
     }
 
     /// Takes the call out to admit it; [`CallRecord::put`] brings it back. Dropped in between, it is recorded as left.
@@ -138,6 +142,5 @@ impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
         self.close(0, Reason::ClientDisconnected, 0);
         self.worker.metrics.call_left();
-        self.worker.seats.give_back(self.tenant);
     }
 }

@@ -63,7 +63,12 @@ pub(crate) async fn serve(mut io: TcpStream, worker: Rc<Worker>) {
             keep_alive,
         );
         match phases::run(&worker, &request, peer.ip(), &mut inbound, &mut outbound).await {
-            Ending::Keep if inbound.discard_rest().await => {}
+            Ending::Keep if inbound.discard_rest().await => {
+                // One request in a turn: what a client sends ahead waits behind the other connections.
+                if inbound.has_more() {
+                    tokio::task::yield_now().await;
+                }
+            }
             Ending::Keep => break Ending::Close,
             ending => break ending,
         }

@@ -177,6 +177,11 @@ impl<'a> Inbound<'a> {
         self.body == BodyState::Complete
     }
 
+    /// True when bytes of a further request have been read.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// True when the connection cannot carry another request.
     pub(crate) fn is_last(&self) -> bool {
         self.last || self.sending_ended

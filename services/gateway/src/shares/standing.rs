@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::Word;
 use crate::admission::Sharing;
 use crate::metrics::header;
 
@@ -16,13 +17,47 @@ pub(crate) struct Standing {
     failed: AtomicU64,
     buckets: AtomicU64,
     fault: Mutex<Option<String>>,
+    passed: AtomicU64,
+    refused: AtomicU64,
+    unheard: AtomicU64,
+    exact_fault: Mutex<Option<String>>,
 }
 
 impl Standing {
     pub(crate) fn new(sharing: Sharing) -> Self {
         let count = || AtomicU64::new(0);
         let fault = Mutex::new(Some("not connected yet".to_owned()));
-        Self { sharing, done: count(), failed: count(), buckets: count(), fault }
+        Self {
+            sharing,
+            done: count(),
+            failed: count(),
+            buckets: count(),
+            fault,
+            passed: count(),
+            refused: count(),
+            unheard: count(),
+            exact_fault: Mutex::new(None),
+        }
+    }
+
+    /// A call asked the common buckets.
+    pub(super) fn exact_asked(&self, word: Option<Word>) {
+        let counter = match word {
+            Some(Word::Passed(_)) => &self.passed,
+            Some(Word::Throttled(_)) => &self.refused,
+            None => &self.unheard,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Exact throttles can be asked; says whether they could not before.
+    pub(super) fn exact_works(&self) -> bool {
+        self.exact_fault.lock().take().is_some()
+    }
+
+    /// Exact throttles cannot be asked; says whether they could before.
+    pub(super) fn exact_failed(&self, fault: &str) -> bool {
+        self.exact_fault.lock().replace(fault.to_owned()).is_none()
     }
 
     /// An exchange was done, of so many buckets.
@@ -42,11 +77,16 @@ impl Standing {
         self.fault.lock().replace(fault).is_none()
     }
 
-    /// What an operator should know, if anything.
-    pub(crate) fn warning(&self) -> Option<String> {
-        let fault = self.fault.lock().clone()?;
+    /// What an operator should know.
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let gateways = self.sharing.gateways();
-        Some(format!("throttles are not shared, shares for {gateways} gateways hold: {fault}"))
+        let shared =
+            self.fault.lock().as_ref().map(|fault| {
+                format!("throttles are not shared, shares for {gateways} gateways hold: {fault}")
+            });
+        let exact =
+            self.exact_fault.lock().as_ref().map(|fault| format!("exact throttles cannot be asked: {fault}"));
+        shared.into_iter().chain(exact).collect()
     }
 
     /// Metrics in the Prometheus text format.
@@ -60,6 +100,13 @@ impl Standing {
         let name = "tollgate_gateway_throttle_buckets_exchanged_total";
         header(out, name, "counter", "Buckets in these exchanges.");
         let _ = writeln!(out, "{name} {}", self.buckets.load(Ordering::Relaxed));
+        let name = "tollgate_gateway_exact_throttles_total";
+        header(out, name, "counter", "Calls that asked the fleet's common buckets.");
+        for (outcome, count) in
+            [("passed", &self.passed), ("refused", &self.refused), ("unheard", &self.unheard)]
+        {
+            let _ = writeln!(out, "{name}{{outcome=\"{outcome}\"}} {}", count.load(Ordering::Relaxed));
+        }
         let name = "tollgate_gateway_throttle_gateways";
         header(out, name, "gauge", "Gateways that share the throttles, as far as this one knows.");
         let _ = writeln!(out, "{name} {}", self.sharing.gateways());

@@ -3,6 +3,7 @@
 //! Readers take one immutable [`Live`] per request, so no request sees two versions. A single writer, off the hot path,
 //! applies changes to its own copy-on-write state and swaps the result in. Knows no connection and no phase.
 
+mod buckets;
 mod costs;
 mod file;
 mod index;

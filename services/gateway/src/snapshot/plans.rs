@@ -1,13 +1,13 @@
 //! Usage plans as the workers need them.
 
 use common::id::{PlanId, TenantId, UsagePlanId};
-use contracts::metering::{Period, PlanStage, PlanTerms, Throttle, UsagePlanEntry};
+use contracts::metering::{Period, PlanStage, PlanTerms, ThrottleMode, UsagePlanEntry};
 
 use serde::{Deserialize, Serialize};
 
 use super::costs::{MethodCost, ONE_UNIT, StageCosts};
 use super::{Method, Stage};
-use crate::admission::Rate;
+use crate::admission::{MethodName, Rate};
 
 /// What a key may use. Keys of one subscription kind share it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) quotas: Box<[Period]>,
     /// In the order of the stages it opens; none where every call costs one unit.
     costs: Box<[StageCosts]>,
+    /// The throttles of single methods, sorted by name, in the order of the stages it opens; empty where no stage has any.
+    method_rates: Box<[Box<[(MethodName, Rate)]>]>,
     pub(crate) terms: PlanTerms,
 }
 
@@ -41,7 +43,9 @@ impl Plan {
         quotas.dedup();
         let has_costs = terms.stages.iter().any(|stage| !stage.costs.is_empty());
         let costs = terms.stages.iter().filter(|_| has_costs).map(StageCosts::compile).collect();
-        Self { id, tenant, rate, quotas: quotas.into_boxed_slice(), costs, terms }
+        let has_method_rates = terms.stages.iter().any(|stage| !stage.throttle.is_empty());
+        let method_rates = terms.stages.iter().filter(|_| has_method_rates).map(method_rates).collect();
+        Self { id, tenant, rate, quotas: quotas.into_boxed_slice(), costs, method_rates, terms }
     }
 
     /// The entry it was made of.
@@ -69,8 +73,27 @@ impl Plan {
         named.unwrap_or(&ONE_UNIT)
     }
 
-    /// The tighter throttle of one method, where the plan has one.
-    pub(crate) fn method_throttle(&self, stage: &Stage, method: &Method) -> Option<Throttle> {
-        self.opens(stage)?.throttle.get(&method.throttle_key).copied()
+    /// The tighter throttle of one method, where the plan has one, and the name it is set under.
+    pub(crate) fn method_throttle(&self, stage: &Stage, method: &Method) -> Option<(MethodName, Rate)> {
+        if self.method_rates.is_empty() {
+            return None;
+        }
+        let rates = self.method_rates.get(self.place_of(stage)?)?;
+        method.names.iter().find_map(|wanted| {
+            let at = rates.binary_search_by_key(wanted, |(name, _)| *name).ok()?;
+            rates.get(at).copied()
+        })
     }
+
+    /// Whether every call asks the fleet's common buckets.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.terms.throttle_mode == ThrottleMode::Exact
+    }
+}
+
+fn method_rates(stage: &PlanStage) -> Box<[(MethodName, Rate)]> {
+    let named = stage.throttle.iter().map(|(name, throttle)| (MethodName::of(name), Rate::new(throttle)));
+    let mut rates: Vec<_> = named.collect();
+    rates.sort_unstable_by_key(|(name, _)| *name);
+    rates.into_boxed_slice()
 }

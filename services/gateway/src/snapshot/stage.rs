@@ -14,7 +14,7 @@ use apidef::resolve::Resolver;
 use common::id::{ApiId, DeploymentId, TenantId};
 use contracts::apis::StageEntry;
 
-use crate::admission::{Bucket, Rate};
+use crate::admission::{Bucket, BucketName, Limit, MethodName, Rate};
 use crate::cors::CorsPolicy;
 use crate::snapshot::CostKeys;
 use crate::upstream::Origin;
@@ -36,14 +36,23 @@ pub(crate) struct Stage {
     pub(crate) payload_limit: u64,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) secret_headers: Vec<(String, String)>,
-    pub(crate) throttle: Option<StageThrottle>,
+    /// Of the stage, all keys together.
+    pub(crate) throttle: Option<CommonThrottle>,
+    /// Of its tenant, all APIs together.
+    pub(crate) tenant_throttle: Option<CommonThrottle>,
 }
 
-/// The throttle of a whole stage, all keys together. The bucket outlives deployments.
+/// A throttle that all keys have in common. Its bucket outlives deployments.
 #[derive(Debug)]
-pub(crate) struct StageThrottle {
+pub(crate) struct CommonThrottle {
     pub(crate) rate: Rate,
     pub(crate) bucket: Arc<Bucket>,
+}
+
+impl CommonThrottle {
+    pub(crate) fn limit(&self) -> Limit<'_> {
+        Limit { bucket: &self.bucket, rate: self.rate }
+    }
 }
 
 /// A method as the workers serve it.
@@ -54,6 +63,11 @@ pub(crate) struct Method {
     /// `{resource path}/{VERB}`: the name usage plans know it by.
     pub(crate) throttle_key: String,
     pub(crate) cost_keys: CostKeys,
+    /// The names throttles know it by: `{resource path}/{VERB}` and, for all methods of the path that are not named by
+    /// themselves, `{resource path}/ANY`.
+    pub(crate) names: [MethodName; 2],
+    /// Of the method, all keys together.
+    pub(crate) throttle: Option<CommonThrottle>,
     pub(crate) verb: Verb,
     pub(crate) key_required: bool,
     pub(crate) timeout: Duration,
@@ -83,10 +97,12 @@ pub(crate) struct Upstream {
 }
 
 impl Stage {
-    /// Compiles a stage with the bucket of its throttle. Fails when its routes contradict each other.
+    /// Compiles a stage. `bucket` finds the buckets of its throttles, `tenant` is the rate of its tenant's. Fails when its
+    /// routes contradict each other.
     pub(crate) fn compile(
         entry: &StageEntry,
-        bucket: Arc<Bucket>,
+        tenant: Option<Rate>,
+        bucket: &mut dyn FnMut(BucketName) -> Arc<Bucket>,
     ) -> Result<Self, apidef::matcher::BuildError> {
         let document = &entry.document;
         let variables = entry.settings.variables.clone();
@@ -100,23 +116,34 @@ impl Stage {
                 })
             });
             let throttle_key = format!("{path}/{verb}");
+            let (names, throttle) = method_throttle(entry, path, verb, bucket);
             Method {
                 route: path.to_owned(),
                 cost_keys: CostKeys::new(path, &throttle_key),
                 throttle_key,
+                names,
+                throttle,
                 verb,
                 key_required: method.api_key_required,
                 timeout: timeout_of(method.integration.as_ref()),
                 backend,
             }
         });
+        let methods = methods.collect();
+        let stage_bucket = || BucketName::Stage { api: entry.api, stage: entry.stage.clone() };
+        let throttle = entry
+            .settings
+            .throttle
+            .map(|throttle| CommonThrottle { rate: Rate::new(&throttle), bucket: bucket(stage_bucket()) });
+        let tenant_throttle = tenant
+            .map(|rate| CommonThrottle { rate, bucket: bucket(BucketName::Tenant { tenant: entry.tenant }) });
         Ok(Self {
             tenant: entry.tenant,
             api: entry.api,
             name: entry.stage.clone(),
             deployment: entry.deployment,
             matcher: Matcher::compile(document)?,
-            methods: methods.collect(),
+            methods,
             cors: CorsPolicy::compile(&document.cors),
             payload_limit: entry.settings.payload_limit.unwrap_or(DEFAULT_PAYLOAD_LIMIT),
             secret_headers: entry
@@ -124,13 +151,32 @@ impl Stage {
                 .iter()
                 .map(|header| (header.name.clone(), header.value.clone()))
                 .collect(),
-            throttle: entry
-                .settings
-                .throttle
-                .map(|throttle| StageThrottle { rate: Rate::new(&throttle), bucket }),
+            throttle,
+            tenant_throttle,
             variables,
         })
     }
+}
+
+/// The names of a method and its throttle: the one set for it by itself, else the one for the methods of its path, whose
+/// bucket they have in common.
+fn method_throttle(
+    entry: &StageEntry,
+    path: &str,
+    verb: Verb,
+    bucket: &mut dyn FnMut(BucketName) -> Arc<Bucket>,
+) -> ([MethodName; 2], Option<CommonThrottle>) {
+    let texts = [format!("{path}/{verb}"), format!("{path}/{}", Verb::Any)];
+    let names = [MethodName::of(&texts[0]), MethodName::of(&texts[1])];
+    let set = texts.iter().zip(names).find_map(|(text, name)| {
+        let throttle = entry.settings.method_throttles.get(text)?;
+        Some((name, Rate::new(throttle)))
+    });
+    let throttle = set.map(|(method, rate)| CommonThrottle {
+        rate,
+        bucket: bucket(BucketName::Method { api: entry.api, stage: entry.stage.clone(), method }),
+    });
+    (names, throttle)
 }
 
 impl Backend {

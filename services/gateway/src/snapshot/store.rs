@@ -356,7 +356,8 @@ mod tests {
 
     /// What a restart finds: its revision, and the deployment of a stage.
     fn restored(directory: &Path, api: ApiId) -> (u64, Option<DeploymentId>) {
-        let mut writer = Writer::new(crate::admission::Sharing::default());
+        let mut writer =
+            Writer::new(crate::admission::Sharing::default(), crate::config::TenantThrottles::default());
         Store::open(directory).expect("a store").restore(&mut writer);
         let live = writer.live();
         (live.revisions.apis, live.stage(&api, "dev").map(|stage| stage.deployment))

@@ -15,10 +15,12 @@ use contracts::apis::StageEntry;
 use contracts::metering::{self, AccessEntry};
 use contracts::stream::Change;
 
+use super::buckets::CommonBuckets;
 use super::index::KeyIndex;
 use super::plans::{Grant, Plan};
 use super::{KeyEntry, KeyHash, Live, Stage};
-use crate::admission::{Bucket, BucketName, Sharing};
+use crate::admission::Sharing;
+use crate::config::TenantThrottles;
 
 /// Holds the writer's own copy and the published one.
 #[derive(Debug)]
@@ -28,7 +30,8 @@ pub(crate) struct Writer {
     pub(super) tenants: Interner<TenantId>,
     pub(super) grants: Interner<Grant>,
     published: Arc<ArcSwap<Live>>,
-    sharing: Sharing,
+    buckets: CommonBuckets,
+    tenant_throttles: TenantThrottles,
 }
 
 /// Gives equal values one number.
@@ -64,15 +67,16 @@ impl<T: Hash + Eq + Clone> Interner<T> {
 }
 
 impl Writer {
-    /// An empty one; the buckets of stages are made by `sharing`.
-    pub(crate) fn new(sharing: Sharing) -> Self {
+    /// An empty one; the buckets that all keys have in common are made by `sharing`.
+    pub(crate) fn new(sharing: Sharing, tenant_throttles: TenantThrottles) -> Self {
         Self {
             draft: Live::default(),
             index: KeyIndex::default(),
             tenants: Interner::default(),
             grants: Interner::default(),
             published: Arc::new(ArcSwap::from_pointee(Live::default())),
-            sharing,
+            buckets: CommonBuckets::new(sharing),
+            tenant_throttles,
         }
     }
 
@@ -115,12 +119,11 @@ impl Writer {
                     continue;
                 };
                 let of_api = stages.entry(api).or_default();
-                let served = of_api.iter().find(|stage| stage.name == name);
-                let bucket = served.and_then(|stage| Some(Arc::clone(&stage.throttle.as_ref()?.bucket)));
-                let new =
-                    || Arc::new(self.sharing.bucket(|| BucketName::Stage { api, stage: name.to_owned() }));
-                let compiled =
-                    change.state.as_ref().and_then(|entry| compile(entry, bucket.unwrap_or_else(new)));
+                let compiled = change.state.as_ref().and_then(|entry| {
+                    let tenant = self.tenant_throttles.of(entry.tenant);
+                    let mut bucket = |name| self.buckets.get(name);
+                    served(entry, || Stage::compile(entry, tenant, &mut bucket))
+                });
                 of_api.retain(|stage| stage.name != name);
                 of_api.extend(compiled);
                 if of_api.is_empty() {
@@ -211,10 +214,6 @@ impl Writer {
     }
 }
 
-fn compile(entry: &StageEntry, bucket: Arc<Bucket>) -> Option<Arc<Stage>> {
-    served(entry, || Stage::compile(entry, bucket))
-}
-
 /// A stage that cannot be compiled is not served; the others are. Nothing outlives a panic but what the stage alone was
 /// made of.
 fn served(entry: &StageEntry, compile: impl FnOnce() -> Result<Stage, BuildError>) -> Option<Arc<Stage>> {
@@ -240,6 +239,7 @@ mod tests {
     use contracts::metering::Throttle;
 
     use super::*;
+    use crate::admission::Bucket;
 
     fn stage(api: ApiId, name: &str) -> Change<StageEntry> {
         let now = chrono::DateTime::UNIX_EPOCH;
@@ -260,12 +260,13 @@ mod tests {
     fn a_stage_whose_compilation_panics_is_denied_and_nothing_else() {
         let entry = stage(ApiId::random(), "dev").state.expect("an entry");
         assert!(served(&entry, || std::panic::resume_unwind(Box::new("planted"))).is_none());
-        assert!(served(&entry, || Stage::compile(&entry, Arc::default())).is_some());
+        let compile = || Stage::compile(&entry, None, &mut |_| Arc::<Bucket>::default());
+        assert!(served(&entry, compile).is_some());
     }
 
     #[test]
     fn a_replaced_state_holds_what_its_owner_has_and_keeps_the_buckets_of_what_stays() {
-        let mut writer = Writer::new(Sharing::default());
+        let mut writer = Writer::new(Sharing::default(), TenantThrottles::default());
         let (kept, lost) = (ApiId::random(), ApiId::random());
         writer.apply_stages(vec![stage(kept, "dev"), stage(kept, "old"), stage(lost, "dev")], 100);
         let bucket = |writer: &Writer| {

@@ -9,7 +9,8 @@ use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
 use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
-    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Published, Refusal, Terms, Unrecorded,
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Published, Refusal, Terms, Throttles,
+    Unrecorded,
 };
 use gateway::spool::slots::Kind;
 use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
@@ -95,8 +96,7 @@ fn terms() -> Terms<'static> {
     Terms {
         key: key(),
         plan: plan(),
-        rate: None,
-        buckets: &[],
+        throttles: Throttles::default(),
         quotas: &[Period::Day],
         spend: None,
         units: 1,

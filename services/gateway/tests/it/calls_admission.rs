@@ -37,11 +37,14 @@ fn calls_over_the_burst_are_429_and_told_when_to_come_back() {
     for left in [2, 1, 0] {
         let answer = gateway.call_with(VALUE, "/a");
         assert_eq!(answer.status(), 200);
-        assert_eq!(answer.header("ratelimit-policy"), Some("\"throttle\";q=3;w=3000"));
-        assert_eq!(answer.header("ratelimit"), Some(format!("\"throttle\";r={left};t=3000").as_str()));
+        assert_eq!(answer.header("ratelimit-policy"), Some("\"key\";q=3;w=3000"));
+        assert_eq!(answer.header("ratelimit"), Some(format!("\"key\";r={left};t=3000").as_str()));
     }
     let answer = gateway.call_with(VALUE, "/a");
-    assert_eq!((answer.status(), answer.text().as_str()), (429, r#"{"message":"Too Many Requests"}"#));
+    assert_eq!(
+        (answer.status(), answer.text().as_str()),
+        (429, r#"{"message":"Too Many Requests","limit":"key"}"#)
+    );
     assert_eq!(answer.header("x-amzn-errortype"), Some("TooManyRequestsException"));
     assert_eq!(answer.header("x-tollgate-reason"), Some("throttled"));
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();

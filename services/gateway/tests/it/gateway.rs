@@ -56,6 +56,7 @@ pub(crate) fn config(data_dir: &TempDir) -> Config {
         Config { workers: 1, data_dir: data_dir.path().to_owned(), drain_seconds: 5, ..Config::default() };
     config.upstream.allow = vec!["127.0.0.0/8".parse().expect("a range")];
     config.limits.half_close_probe_ms = 100;
+    config.tenant_throttle.rate_limit = 0.0;
     config
 }
 
@@ -95,14 +96,31 @@ impl TestGateway {
     /// Two in front of the same stage that share throttles, once each knows the other.
     pub(crate) fn pair(document: Api, settings: StageSettings, redis: &gateway::Redis) -> [Self; 2] {
         let one = Self::owned(document, settings);
-        let other = Self::unlaunched(one.owners.clone(), one.api, one.tenant);
-        let pair = [one, other].map(|mut gateway| {
-            gateway.redis = Some(redis.clone());
-            gateway.launch(config(&gateway.data_dir));
-            gateway
-        });
+        let other = one.twin();
+        let pair = [one, other].map(|gateway| gateway.join(redis));
         assert!(pair.iter().all(|gateway| gateway.knows(2)));
         pair
+    }
+
+    /// So many in front of the same stage that share throttles, once each knows the others.
+    pub(crate) fn fleet(document: Api, redis: &gateway::Redis, count: usize) -> Vec<Self> {
+        let one = Self::owned(document, StageSettings::default());
+        let others: Vec<_> = (1..count).map(|_| one.twin()).collect();
+        let all = std::iter::once(one).chain(others);
+        let fleet: Vec<_> = all.map(|gateway| gateway.join(redis)).collect();
+        assert!(fleet.iter().all(|gateway| gateway.knows(count as u64)));
+        fleet
+    }
+
+    /// Another with the same owners, not launched.
+    fn twin(&self) -> Self {
+        Self::unlaunched(self.owners.clone(), self.api, self.tenant)
+    }
+
+    fn join(mut self, redis: &gateway::Redis) -> Self {
+        self.redis = Some(redis.clone());
+        self.launch(config(&self.data_dir));
+        self
     }
 
     /// Waits until it shares throttles among so many.
@@ -111,7 +129,7 @@ impl TestGateway {
         testkit::wait_until(testkit::PATIENCE, || known() == gateways)
     }
 
-    fn unlaunched(owners: Owners, api: ApiId, tenant: TenantId) -> Self {
+    pub(crate) fn unlaunched(owners: Owners, api: ApiId, tenant: TenantId) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

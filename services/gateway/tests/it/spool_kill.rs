@@ -22,7 +22,7 @@ use contracts::lease::{
 use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Batch, Flags, Outcome, Reason, Subject};
 use gateway::admission::{
-    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Spend, Terms, Unrecorded,
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Spend, Terms, Throttles, Unrecorded,
 };
 use gateway::spool::recovery::{Recovered, recover};
 use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
@@ -132,8 +132,7 @@ fn child() {
         let terms = Terms {
             key,
             plan,
-            rate: None,
-            buckets: &[],
+            throttles: Throttles::default(),
             quotas: &QUOTAS,
             spend: Some(Spend { subscription: SubscriptionId::from_uuid(Uuid::max()), price_micros: PRICE }),
             units: reserved(number),
@@ -144,7 +143,7 @@ fn child() {
                 writeln!(out, "admitted {number}").unwrap();
                 calls.push((number, call));
             }
-            Decision::Refused(_) | Decision::Pending(_) => {
+            Decision::Refused(_) | Decision::Throttled(_) | Decision::Pending(_) => {
                 call.finish(Ended::new(503, Reason::LeaseUnavailable));
                 writeln!(out, "ended {number} 0").unwrap();
             }

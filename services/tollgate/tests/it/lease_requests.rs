@@ -12,7 +12,7 @@ use contracts::lease::{Appended, Budget, LeaseAnswer, LeaseAnswers, LeaseSettled
 use contracts::metering::{DegradedMode, Period};
 use contracts::record::Reason;
 use gateway::admission::{
-    Accounts, Decision, Desk, Ended, Ledger, Message, Opening, Spend, Terms, Unrecorded,
+    Accounts, Decision, Desk, Ended, Ledger, Message, Opening, Spend, Terms, Throttles, Unrecorded,
 };
 use gateway::spool::memory::MemoryDisk;
 use gateway::spool::{Disk, Keeper, Moment, Run, RunConfig};
@@ -93,8 +93,7 @@ impl World {
         let terms = Terms {
             key,
             plan,
-            rate: None,
-            buckets: &[],
+            throttles: Throttles::default(),
             quotas: &QUOTAS,
             spend: Some(Spend { subscription: SubscriptionId::from_uuid(key.uuid()), price_micros: PRICE }),
             units,

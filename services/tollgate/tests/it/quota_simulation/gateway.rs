@@ -10,7 +10,7 @@ use contracts::lease::{AppendBatch, ReportWatermark};
 use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Reason, Subject};
 use gateway::admission::{
-    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Spend, Terms, Unrecorded,
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Spend, Terms, Throttles, Unrecorded,
 };
 use gateway::spool::memory::MemoryDisk;
 use gateway::spool::recovery::recover;
@@ -69,8 +69,7 @@ impl Budgets {
         Terms {
             key,
             plan: self.plan,
-            rate: None,
-            buckets: &[],
+            throttles: Throttles::default(),
             quotas: self.quotas,
             spend: self.subscription.map(spend),
             units,
@@ -221,6 +220,9 @@ impl Live {
             }
             Decision::Refused(refusal) => {
                 finish((request_id, call), Ended::new(429, refusal.reason), disk, known);
+            }
+            Decision::Throttled(_) => {
+                finish((request_id, call), Ended::new(429, Reason::Throttled), disk, known);
             }
             Decision::Pending(_) => self.pending.push((request_id, call)),
         }
