@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call;
 use crate::patch::clearable;
+use crate::record::ThrottleScope;
 use crate::stream::{Changes, Follow, Liveness};
 
 /// A token bucket, as API Gateway defines it: one token per request.
@@ -740,6 +741,8 @@ pub struct LoggedRequest {
     pub bytes_out: u64,
     /// Client address.
     pub client_ip: String,
+    /// Which throttle refused the call, if one did.
+    pub throttle: Option<ThrottleScope>,
     /// Whether the gateway died during the call.
     pub interrupted: bool,
 }

@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::cost;
 use super::references::references;
 use super::scalar::{Long, Throttle};
+use super::usage_plans::MethodThrottle;
 
 /// An API.
 #[derive(Debug, Clone, SimpleObject)]
@@ -118,6 +119,9 @@ pub(crate) struct StageSettings {
     payload_limit: Option<Long>,
     /// Throttle of the whole stage, all keys together.
     throttle: Option<Throttle>,
+    /// Throttles of single methods, all keys together.
+    #[graphql(complexity = "cost::list(2, child_complexity)")]
+    method_throttles: Vec<MethodThrottle>,
     /// Stage variables, by name.
     #[graphql(complexity = "cost::list(100, child_complexity)")]
     variables: Vec<StageVariable>,
@@ -129,6 +133,7 @@ impl From<apis::StageSettings> for StageSettings {
         Self {
             payload_limit: settings.payload_limit.map(Long::from),
             throttle: settings.throttle.map(Throttle::from),
+            method_throttles: settings.method_throttles.into_iter().map(MethodThrottle::from).collect(),
             variables: variables.collect(),
         }
     }

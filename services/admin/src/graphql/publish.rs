@@ -13,6 +13,7 @@ use super::call::{call, caller, id, optional_id, require};
 use super::cost;
 use super::refusal::{Refusal, refusable, settle};
 use super::scalar::{ChangeStatus, Long, ThrottleInput};
+use super::usage_plans::MethodThrottleInput;
 
 /// A header that the gateway adds towards the backend.
 #[derive(InputObject)]
@@ -215,6 +216,8 @@ pub(crate) struct StageUpdateInput {
     payload_limit: MaybeUndefined<Long>,
     /// Throttle of the whole stage, all keys together.
     throttle: MaybeUndefined<ThrottleInput>,
+    /// All throttles of single methods, all keys together, replacing the old ones; at most 500.
+    method_throttles: Option<Vec<MethodThrottleInput>>,
     /// All stage variables, replacing the old ones.
     variables: Option<Vec<StageVariableInput>>,
 }
@@ -240,7 +243,9 @@ impl StageUpdateInput {
             id: id("apiId", &self.api_id)?,
             stage: self.stage,
             payload_limit: limit.transpose()?,
-            method_throttles: None,
+            method_throttles: self
+                .method_throttles
+                .map(|throttles| throttles.into_iter().map(MethodThrottleInput::read).collect()),
             throttle: throttle.map(|throttle| throttle.map(Into::into)),
             variables,
         })

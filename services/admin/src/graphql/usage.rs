@@ -6,6 +6,7 @@ use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Json, Object,
 use chrono::{DateTime, Utc};
 use common::Error;
 use contracts::metering::{self, QueryRequestLog, QueryUsage, UsageDimension};
+use contracts::record;
 use serde_json::Value;
 
 use super::api_keys::ApiKey;
@@ -211,8 +212,26 @@ pub(crate) struct LoggedRequest {
     bytes_out: Long,
     /// Client address.
     client_ip: String,
+    /// Which throttle refused the call; absent when none did.
+    throttle: Option<ThrottleScope>,
     /// Whether the gateway died during the call.
     interrupted: bool,
+}
+
+/// What a throttle holds for, in the order in which they are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "record::ThrottleScope")]
+pub(crate) enum ThrottleScope {
+    /// A key calling one method: the usage plan's throttle of that method.
+    KeyMethod,
+    /// A key: the usage plan's throttle.
+    Key,
+    /// One method of a stage, all keys together.
+    Method,
+    /// A stage, all keys together.
+    Stage,
+    /// The organization, all its APIs together.
+    Tenant,
 }
 
 #[ComplexObject]
@@ -255,6 +274,7 @@ impl From<metering::LoggedRequest> for LoggedRequest {
             bytes_in: entry.bytes_in.into(),
             bytes_out: entry.bytes_out.into(),
             client_ip: entry.client_ip,
+            throttle: entry.throttle.map(Into::into),
             interrupted: entry.interrupted,
         }
     }

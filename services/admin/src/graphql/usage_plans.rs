@@ -99,11 +99,7 @@ impl UsagePlanStage {
 
 impl From<metering::PlanStage> for UsagePlanStage {
     fn from(stage: metering::PlanStage) -> Self {
-        let throttles = stage.throttle.into_iter().map(|(path, throttle)| MethodThrottle {
-            path,
-            rate_limit: throttle.rate_limit,
-            burst_limit: throttle.burst_limit,
-        });
+        let throttles = stage.throttle.into_iter().map(MethodThrottle::from);
         Self {
             api_id: stage.api_id.into(),
             stage: stage.stage,
@@ -116,12 +112,19 @@ impl From<metering::PlanStage> for UsagePlanStage {
 /// The throttle of one method.
 #[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct MethodThrottle {
-    /// The method as `{resource path}/{VERB}`, for example `/pets/{id}/GET`.
+    /// The method as `{resource path}/{VERB}`, for example `/pets/{id}/GET`; `ANY` for all of the path that are not named by
+    /// themselves, together.
     path: String,
     /// Tokens added per second.
     rate_limit: f64,
     /// Size of the bucket.
     burst_limit: u32,
+}
+
+impl From<(String, metering::Throttle)> for MethodThrottle {
+    fn from((path, throttle): (String, metering::Throttle)) -> Self {
+        Self { path, rate_limit: throttle.rate_limit, burst_limit: throttle.burst_limit }
+    }
 }
 
 /// A stage that a usage plan opens.
@@ -140,12 +143,21 @@ pub(crate) struct UsagePlanStageInput {
 /// The throttle of one method.
 #[derive(Debug, Clone, InputObject)]
 pub(crate) struct MethodThrottleInput {
-    /// The method as `{resource path}/{VERB}`, for example `/pets/{id}/GET`.
+    /// The method as `{resource path}/{VERB}`, for example `/pets/{id}/GET`; `ANY` for all of the path that are not named by
+    /// themselves, together.
     path: String,
     /// Tokens added per second; more than 0.
     rate_limit: f64,
     /// Size of the bucket; at least 1.
     burst_limit: u32,
+}
+
+impl MethodThrottleInput {
+    /// The method and its throttle.
+    pub(super) fn read(self) -> (String, metering::Throttle) {
+        let Self { path, rate_limit, burst_limit } = self;
+        (path, metering::Throttle { rate_limit, burst_limit })
+    }
 }
 
 /// The stages; `field` is the list's path for errors.

@@ -74,7 +74,12 @@ pub(crate) async fn update(state: Arc<State>, ctx: Ctx, input: UpdateStage) -> R
     let tx = state.database.tenant(&ctx).await?;
     store::apis::lock(&tx, input.id).await?.ok_or_else(|| Error::not_found("api"))?;
     let before = store::stages::get(&tx, input.id, &input.stage).await?;
-    let before = before.ok_or_else(|| Error::not_found("stage"))?.settings;
+    let StageRow { settings: before, deployment, .. } = before.ok_or_else(|| Error::not_found("stage"))?;
+    if let Some(throttles) = input.method_throttles.as_ref().filter(|throttles| !throttles.is_empty()) {
+        let text = store::deployments::own_document(&tx, input.id, deployment).await?;
+        let document = parse(text.ok_or_else(|| Error::internal("a stage without its deployment"))?).await?;
+        rules::check_methods(throttles, &before.method_throttles, &document)?;
+    }
     let settings = StageSettings {
         payload_limit: input.payload_limit.unwrap_or(before.payload_limit),
         throttle: input.throttle.unwrap_or(before.throttle),

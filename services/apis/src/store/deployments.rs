@@ -97,6 +97,21 @@ pub(crate) async fn list(tx: &TenantTx, api: ApiId, page: &PageArgs) -> Result<P
     Ok(Page::from_overfetch(deployments, limit, |deployment| deployment.id.to_string()))
 }
 
+/// The document's text of an API's deployment.
+pub(crate) async fn own_document(
+    tx: &TenantTx,
+    api: ApiId,
+    deployment: DeploymentId,
+) -> Result<Option<String>> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::Document)
+        .filter(Column::Id.eq(deployment.to_string()))
+        .filter(Column::ApiId.eq(api.as_str()))
+        .filter(Column::TenantId.eq(tx.tenant().to_string()));
+    query.into_tuple().one(tx.conn()).await.map_err(store)
+}
+
 /// The document's text of any tenant's deployment.
 pub(crate) async fn document(tx: &SystemTx, deployment: DeploymentId) -> Result<Option<String>> {
     let query =

@@ -98,6 +98,9 @@ async fn settings_are_published_and_bounded(store: Store) {
 
     let broken = StageSettings { payload_limit: Some(0), ..settings.clone() };
     assert_eq!(role.call(&ctx, update(&broken)).await.unwrap_err().code, Code::Invalid);
+    let unknown = [("/planets/GET".to_owned(), Throttle { rate_limit: 1.0, burst_limit: 2 })].into();
+    let refused = role.call(&ctx, update(&StageSettings { method_throttles: unknown, ..settings.clone() }));
+    assert_eq!(refused.await.unwrap_err().fields[0].field, "settings.methodThrottles[/planets/GET]");
     // Two changes at the same moment both last.
     let nothing = UpdateStage {
         id,

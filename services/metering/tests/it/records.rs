@@ -5,7 +5,8 @@ use common::id::{
 };
 use contracts::lease::AppendBatch;
 use contracts::record::{
-    BatchName, Flags, MAX_RECORD, Outcome, Reason, Subject, UsageRecord, day_of, encode, frame, seal,
+    BatchName, Flags, MAX_RECORD, Outcome, Reason, Subject, ThrottleScope, UsageRecord, day_of, encode,
+    frame, seal,
 };
 use uuid::Uuid;
 
@@ -64,7 +65,10 @@ impl Seen {
             outcome: Outcome {
                 status: self.status,
                 reason: self.reason,
-                flags: Flags::default(),
+                flags: match self.reason {
+                    Reason::Throttled => Flags::default().throttled_by(ThrottleScope::Stage),
+                    _ => Flags::default(),
+                },
                 quota_units: counted,
                 billable_units: 2 * counted,
                 spend_micros: 0,

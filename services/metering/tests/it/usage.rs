@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::PageArgs;
 use common::id::{ApiId, KeyId};
 use contracts::metering::{QueryRequestLog, QueryUsage, Usage, UsageDimension, UsageStep};
-use contracts::record::Reason;
+use contracts::record::{Reason, ThrottleScope};
 
 use crate::batches::{calls, stream};
 use crate::on_both_stores;
@@ -208,6 +208,7 @@ async fn the_log_filters_and_pages_newest_first(world: World) {
     assert_eq!(listed, expected);
     let refused = owner.call(QueryRequestLog { status_class: Some(4), ..log(&world) }).await.unwrap().items;
     assert_eq!((refused.len(), refused[0].reason.as_str(), refused[0].status), (1, "throttled", 429));
+    assert_eq!(refused[0].throttle, Some(ThrottleScope::Stage));
     assert_eq!((refused[0].method.as_str(), refused[0].route.as_str()), ("GET", "/pets/{id}"));
     assert_eq!((refused[0].client_ip.as_str(), refused[0].path.as_str()), ("192.0.2.7", "/pets/7"));
     let by_key = QueryRequestLog { key: seen[0].key, ..log(&world) };

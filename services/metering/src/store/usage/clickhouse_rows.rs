@@ -308,6 +308,7 @@ impl LoggedRow {
     /// The call as the request log shows it.
     pub(super) fn into_logged(self) -> Result<LoggedRequest> {
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        let flags = Flags::from_bits(self.flags).unwrap_or_default();
         Ok(LoggedRequest {
             request_id: parsed(&self.request_id)?,
             time: time(self.time),
@@ -327,7 +328,8 @@ impl LoggedRow {
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             client_ip: self.client_ip,
-            interrupted: Flags::from_bits(self.flags).unwrap_or_default().contains(Flags::INTERRUPTED),
+            throttle: flags.throttle(),
+            interrupted: flags.contains(Flags::INTERRUPTED),
         })
     }
 }

@@ -201,6 +201,7 @@ pub(super) fn logged(row: &QueryResult) -> Result<LoggedRequest> {
         bytes_in: number("bytes_in")?,
         bytes_out: number("bytes_out")?,
         client_ip: column(row, "client_ip")?,
+        throttle: flags.throttle(),
         interrupted: flags.contains(Flags::INTERRUPTED),
     })
 }

@@ -158,10 +158,14 @@ fn mutations() -> Vec<Case> {
         ),
         case(
             "stageUpdate",
-            input(json!({ "apiId": "$api", "stage": "live", "payloadLimit": 1000 })),
+            input(json!({ "apiId": "$api", "stage": "live", "payloadLimit": 1000, "methodThrottles": [] })),
             &[ApisWrite],
         ),
-        case("usagePlanCreate", input(json!({ "name": "p", "stages": stages })), &[UsagePlansWrite]),
+        case(
+            "usagePlanCreate",
+            input(json!({ "name": "p", "throttleMode": "EXACT", "stages": stages })),
+            &[UsagePlansWrite],
+        ),
         case(
             "usagePlanUpdate",
             input(json!({ "id": "$usagePlan", "name": "q", "stages": stages })),
