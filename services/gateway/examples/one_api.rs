@@ -1,7 +1,8 @@
-//! A gateway in front of one upstream, for measuring: `one_api UPSTREAM_URL PORT KEYS`.
+//! A gateway in front of one upstream, for measuring: `one_api UPSTREAM_URL PORT KEYS [TENANTS WORKERS TENANT_RATE]`.
 //!
 //! Its configuration comes from a stand-in for `apis` and `metering` in this process; every key opens `/_api/aaaaaaaaaa/dev/`
-//! without limits, and records are acknowledged and dropped.
+//! without limits, and records are acknowledged and dropped. Further tenants have the APIs `bbbbbbbbbb` and so on, with as many
+//! keys of their own; with a rate, each may call so often per second, half of it at once.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -19,10 +20,8 @@ use contracts::metering::{AccessEntry, FollowAccess, KeyEntry, PlanStage, PlanTe
 use contracts::stream::{Change, Changes, Follow};
 use contracts::{Client, Ctx, Endpoints, Role};
 
-const API: &str = "aaaaaaaaaa";
-
 struct Owners {
-    stage: StageEntry,
+    stages: Vec<Change<StageEntry>>,
     access: Vec<Change<AccessEntry>>,
 }
 
@@ -32,8 +31,10 @@ async fn main() -> Result<()> {
     let mut next = |name: &str| arguments.next().with_context(|| format!("no {name} given"));
     let (upstream, port, keys): (_, u16, usize) =
         (next("upstream")?, next("port")?.parse()?, next("number of keys")?.parse()?);
+    let mut or = |default: u32| -> Result<u32> { Ok(arguments.next().map_or(Ok(default), |it| it.parse())?) };
+    let (tenants, workers, tenant_rate) = (or(1)?, or(1)?, or(0)?);
     let clock = Clock::System;
-    let owners = Arc::new(owners(&upstream, keys, &clock)?);
+    let owners = Arc::new(owners(&upstream, keys, tenants, &clock)?);
     let apis = Endpoints::new(Role::Apis).with(&owners, stages);
     let metering = Endpoints::new(Role::Metering)
         .with(&owners, access)
@@ -44,9 +45,14 @@ async fn main() -> Result<()> {
     let client =
         Client::builder().local(Arc::new(apis), runtime.clone()).local(Arc::new(metering), runtime).build();
     let data = tempfile::tempdir()?;
-    let mut config =
-        gateway::Config { workers: 1, data_dir: data.path().to_owned(), ..gateway::Config::default() };
+    let mut config = gateway::Config {
+        workers: workers as usize,
+        data_dir: data.path().to_owned(),
+        ..gateway::Config::default()
+    };
     config.upstream.allow = vec!["127.0.0.0/8".parse()?];
+    config.tenant_throttle =
+        gateway::ThrottleSetting { rate_limit: f64::from(tenant_rate), burst_limit: tenant_rate / 2 };
     let handle = gateway::run(
         config,
         TcpListener::bind(("127.0.0.1", port))?,
@@ -58,8 +64,22 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-fn owners(upstream: &str, keys: usize, clock: &Clock) -> Result<Owners> {
-    let (now, api) = (clock.now(), API.parse()?);
+fn owners(upstream: &str, keys: usize, tenants: u32, clock: &Clock) -> Result<Owners> {
+    let (mut stages, mut access) = (Vec::new(), Vec::new());
+    for number in 0..u8::try_from(tenants)? {
+        let (stage, entries) = tenant(upstream, keys, number, clock)?;
+        let key = format!("stage/{}/dev", stage.api);
+        stages.push(Change::new(stages.len() as u64 + 1, key, Some(stage)));
+        access.extend(entries);
+    }
+    let access = access.into_iter().enumerate();
+    let access = access.map(|(at, state)| Change::new(at as u64 + 1, format!("entry/{at}"), Some(state)));
+    Ok(Owners { stages, access: access.collect() })
+}
+
+/// A tenant's stage, usage plan and keys.
+fn tenant(upstream: &str, keys: usize, number: u8, clock: &Clock) -> Result<(StageEntry, Vec<AccessEntry>)> {
+    let (now, api) = (clock.now(), String::from_iter([char::from(b'a' + number); 10]).parse()?);
     let (tenant, plan) = (TenantId::new(now), UsagePlanId::new(now));
     let mut document = Api::new("bench");
     document.upstream = Some(Upstream { url: upstream.to_owned(), ..Upstream::default() });
@@ -105,16 +125,12 @@ fn owners(upstream: &str, keys: usize, clock: &Clock) -> Result<Owners> {
             spend_price_micros: None,
         })
     };
-    let entries = std::iter::once(usage_plan).chain((0..keys).map(key));
-    let access =
-        entries.enumerate().map(|(at, state)| Change::new(at as u64 + 1, format!("entry/{at}"), Some(state)));
-    Ok(Owners { stage, access: access.collect() })
+    let first = usize::from(number) * keys;
+    Ok((stage, std::iter::once(usage_plan).chain((first..first + keys).map(key)).collect()))
 }
 
 async fn stages(owners: Arc<Owners>, _: Ctx, call: FollowStages) -> common::Result<Changes<StageEntry>> {
-    let key = format!("stage/{API}/dev");
-    let change = Change::new(1, key, Some(owners.stage.clone()));
-    Ok(after(&call.follow, std::slice::from_ref(&change)).await)
+    Ok(after(&call.follow, &owners.stages).await)
 }
 
 async fn access(owners: Arc<Owners>, _: Ctx, call: FollowAccess) -> common::Result<Changes<AccessEntry>> {
