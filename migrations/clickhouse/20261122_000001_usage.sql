@@ -5,6 +5,9 @@
 -- running, or right after it, is stored once. What tokens cannot tell (a crash between noting the token and storing the
 -- part, a repeat after more inserts) is found out by comparing, see the module store::usage::clickhouse of metering.
 -- Parts are written through to the disk before an insert is answered.
+--
+-- The bits of `flags` are those of contracts::record::Flags: 3, 4 and 5 say that the quota units were taken from the quota per
+-- day, week and month.
 
 CREATE TABLE IF NOT EXISTS usage_records (
     tenant_id       LowCardinality(String),
@@ -28,6 +31,7 @@ CREATE TABLE IF NOT EXISTS usage_records (
     flags           UInt16,
     quota_units     UInt64,
     billable_units  UInt64,
+    spend_micros    UInt64,
     lease_id        String,
     latency_us      UInt64,
     latency_bucket  UInt16,
@@ -59,7 +63,11 @@ CREATE TABLE IF NOT EXISTS usage_minutes (
     status_class    LowCardinality(String),
     requests        UInt64,
     quota_units     UInt64,
+    day_units       UInt64,
+    week_units      UInt64,
+    month_units     UInt64,
     billable_units  UInt64,
+    spend_micros    UInt64,
     bytes_in        UInt64,
     bytes_out       UInt64,
     fingerprint     UInt64,
@@ -83,7 +91,11 @@ CREATE TABLE IF NOT EXISTS usage_minutes_rebuilt (
     status_class    LowCardinality(String),
     requests        UInt64,
     quota_units     UInt64,
+    day_units       UInt64,
+    week_units      UInt64,
+    month_units     UInt64,
     billable_units  UInt64,
+    spend_micros    UInt64,
     bytes_in        UInt64,
     bytes_out       UInt64,
     fingerprint     UInt64,
@@ -95,7 +107,9 @@ SETTINGS non_replicated_deduplication_window = 0, fsync_after_insert = 1, fsync_
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS usage_minutes_view TO usage_minutes AS
 SELECT tenant_id, toDateTime(toStartOfMinute(started_at), 'UTC') AS minute, api_id, stage, method, key_id, usage_plan_id, plan_id, subscription_id, status_class,
-       count() AS requests, sum(quota_units) AS quota_units, sum(billable_units) AS billable_units,
+       count() AS requests, sum(quota_units) AS quota_units, sumIf(usage_records.quota_units, bitTest(flags, 3)) AS day_units,
+       sumIf(usage_records.quota_units, bitTest(flags, 4)) AS week_units, sumIf(usage_records.quota_units, bitTest(flags, 5)) AS month_units,
+       sum(billable_units) AS billable_units, sum(spend_micros) AS spend_micros,
        sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(fingerprint) AS fingerprint,
        sumMap([latency_bucket], [toUInt64(1)]).1 AS `latencyMap.bucket`,
        sumMap([latency_bucket], [toUInt64(1)]).2 AS `latencyMap.calls`
@@ -115,7 +129,11 @@ CREATE TABLE IF NOT EXISTS usage_hours (
     status_class    LowCardinality(String),
     requests        UInt64,
     quota_units     UInt64,
+    day_units       UInt64,
+    week_units      UInt64,
+    month_units     UInt64,
     billable_units  UInt64,
+    spend_micros    UInt64,
     bytes_in        UInt64,
     bytes_out       UInt64,
     fingerprint     UInt64,
@@ -139,7 +157,11 @@ CREATE TABLE IF NOT EXISTS usage_hours_rebuilt (
     status_class    LowCardinality(String),
     requests        UInt64,
     quota_units     UInt64,
+    day_units       UInt64,
+    week_units      UInt64,
+    month_units     UInt64,
     billable_units  UInt64,
+    spend_micros    UInt64,
     bytes_in        UInt64,
     bytes_out       UInt64,
     fingerprint     UInt64,
@@ -151,7 +173,9 @@ SETTINGS non_replicated_deduplication_window = 0, fsync_after_insert = 1, fsync_
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS usage_hours_view TO usage_hours AS
 SELECT tenant_id, toDateTime(toStartOfHour(started_at), 'UTC') AS hour, api_id, stage, method, key_id, usage_plan_id, plan_id, subscription_id, status_class,
-       count() AS requests, sum(quota_units) AS quota_units, sum(billable_units) AS billable_units,
+       count() AS requests, sum(quota_units) AS quota_units, sumIf(usage_records.quota_units, bitTest(flags, 3)) AS day_units,
+       sumIf(usage_records.quota_units, bitTest(flags, 4)) AS week_units, sumIf(usage_records.quota_units, bitTest(flags, 5)) AS month_units,
+       sum(billable_units) AS billable_units, sum(spend_micros) AS spend_micros,
        sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(fingerprint) AS fingerprint,
        sumMap([latency_bucket], [toUInt64(1)]).1 AS `latencyMap.bucket`,
        sumMap([latency_bucket], [toUInt64(1)]).2 AS `latencyMap.calls`
@@ -171,7 +195,11 @@ CREATE TABLE IF NOT EXISTS usage_days (
     status_class    LowCardinality(String),
     requests        UInt64,
     quota_units     UInt64,
+    day_units       UInt64,
+    week_units      UInt64,
+    month_units     UInt64,
     billable_units  UInt64,
+    spend_micros    UInt64,
     bytes_in        UInt64,
     bytes_out       UInt64,
     fingerprint     UInt64,
@@ -195,7 +223,11 @@ CREATE TABLE IF NOT EXISTS usage_days_rebuilt (
     status_class    LowCardinality(String),
     requests        UInt64,
     quota_units     UInt64,
+    day_units       UInt64,
+    week_units      UInt64,
+    month_units     UInt64,
     billable_units  UInt64,
+    spend_micros    UInt64,
     bytes_in        UInt64,
     bytes_out       UInt64,
     fingerprint     UInt64,
@@ -207,7 +239,9 @@ SETTINGS non_replicated_deduplication_window = 0, fsync_after_insert = 1, fsync_
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS usage_days_view TO usage_days AS
 SELECT tenant_id, toDateTime(toStartOfDay(started_at), 'UTC') AS day, api_id, stage, method, key_id, usage_plan_id, plan_id, subscription_id, status_class,
-       count() AS requests, sum(quota_units) AS quota_units, sum(billable_units) AS billable_units,
+       count() AS requests, sum(quota_units) AS quota_units, sumIf(usage_records.quota_units, bitTest(flags, 3)) AS day_units,
+       sumIf(usage_records.quota_units, bitTest(flags, 4)) AS week_units, sumIf(usage_records.quota_units, bitTest(flags, 5)) AS month_units,
+       sum(billable_units) AS billable_units, sum(spend_micros) AS spend_micros,
        sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(fingerprint) AS fingerprint,
        sumMap([latency_bucket], [toUInt64(1)]).1 AS `latencyMap.bucket`,
        sumMap([latency_bucket], [toUInt64(1)]).2 AS `latencyMap.calls`

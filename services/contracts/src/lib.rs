@@ -9,6 +9,7 @@ pub mod call;
 pub mod client;
 pub mod endpoints;
 pub mod lease;
+pub mod ledger;
 pub mod metering;
 mod patch;
 pub mod portal;

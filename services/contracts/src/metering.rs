@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call;
 use crate::patch::clearable;
-use crate::record::ThrottleScope;
+use crate::record::{Reason, ThrottleScope};
 use crate::stream::{Changes, Follow, Liveness};
 
 /// A token bucket, as API Gateway defines it: one token per request.
@@ -682,25 +682,69 @@ pub struct UsageRow {
     pub p99_ms: f64,
 }
 
-/// Single calls, newest first.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct QueryRequestLog {
-    /// Only calls with this key.
-    pub key: Option<KeyId>,
+/// Which single calls are meant. With a row of usage, its filter, its group, its time and its step this names the very calls
+/// that the row counts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestFilter {
     /// Only this call.
     pub request_id: Option<RequestId>,
-    /// Only calls to this API.
-    pub api: Option<ApiId>,
-    /// Only this status class: `2` for 2xx and so on.
-    pub status_class: Option<u8>,
-    /// Start, inclusive; absent = one day before `to`.
+    /// Values to keep, per dimension, as in [`QueryUsage`]: at most 100 each; empty text for calls that have none.
+    pub dimensions: BTreeMap<UsageDimension, Vec<String>>,
+    /// Only these statuses, at most 100; none = all.
+    pub statuses: Vec<u16>,
+    /// Only calls that ended for these reasons; none = all.
+    pub reasons: Vec<Reason>,
+    /// Only calls that took at least so many milliseconds.
+    pub min_latency_ms: Option<u32>,
+    /// Start, inclusive; absent = one day before `to`, or any time where the call is named.
     pub from: Option<DateTime<Utc>>,
     /// End, exclusive; absent = now.
     pub to: Option<DateTime<Utc>>,
+}
+
+/// Single calls, newest first.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct QueryRequestLog {
+    /// Which.
+    pub filter: RequestFilter,
     /// Which page.
     pub page: PageArgs,
 }
 call!(QueryRequestLog => Page<LoggedRequest>, Metering, Tenant(RequestLogRead));
+
+/// The sums of single calls: what a row of usage says that counts the same calls.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SumRequestLog {
+    /// Which.
+    pub filter: RequestFilter,
+}
+call!(SumRequestLog => RequestSums, Metering, Tenant(RequestLogRead));
+
+/// Sums over single calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestSums {
+    /// Calls.
+    pub requests: u64,
+    /// Units that counted against quotas.
+    pub quota_units: u64,
+    /// Units that are billed.
+    pub billable_units: u64,
+    /// Bytes of request bodies.
+    pub bytes_in: u64,
+    /// Bytes of response bodies.
+    pub bytes_out: u64,
+}
+
+/// Single calls in large parts, newest first, to be written to a file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ExportRequestLog {
+    /// Which.
+    pub filter: RequestFilter,
+    /// The `next` of the part before; absent for the first part.
+    pub after: Option<String>,
+}
+call!(ExportRequestLog => Page<LoggedRequest>, Metering, Tenant(RequestLogRead));
 
 /// One call as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -723,6 +767,10 @@ pub struct LoggedRequest {
     pub key: Option<KeyId>,
     /// The usage plan.
     pub usage_plan: Option<UsagePlanId>,
+    /// The sold plan.
+    pub plan: Option<PlanId>,
+    /// The subscription.
+    pub subscription: Option<SubscriptionId>,
     /// Status sent to the client.
     pub status: u16,
     /// Stable name of the outcome, `ok` or the refusal's reason as in `x-tollgate-reason`.

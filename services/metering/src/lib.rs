@@ -15,13 +15,17 @@ use common::{Clock, Error, Result};
 use contracts::{Client, Endpoints, Role};
 use database::Database;
 use database::changes::Feed;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 pub use config::{ClickHouseConfig, Config, Limits};
-pub use jobs::{run_jobs, run_once};
+pub use jobs::{run_jobs, run_once, verify_ledger};
 pub use service::Service;
+pub use service::ledger::LedgerState;
 
-use service::{api_keys, batches, gateways, leases, quotas, spending, usage, usage_plans};
+use service::{
+    api_keys, batches, gateways, leases, ledger, quotas, retention, spending, usage, usage_plans,
+};
 use store::usage::UsageStore;
 use store::usage::clickhouse::ClickHouseUsage;
 use store::usage::sqlite::SqliteUsage;
@@ -55,7 +59,8 @@ pub fn build(config: Config, dependencies: Dependencies) -> Result<Arc<Service>>
     };
     let feed = Feed::new(database.clone());
     let appends = Semaphore::new(APPENDS);
-    Ok(Arc::new(Service { config, database, feed, vault, client, clock, usage, appends }))
+    let ledger = Mutex::default();
+    Ok(Arc::new(Service { config, database, feed, vault, client, clock, usage, appends, ledger }))
 }
 
 /// Brings ClickHouse's tables to this version, if ClickHouse is configured. May be run again.
@@ -71,15 +76,21 @@ pub async fn usage_store_fault(service: &Service) -> Option<String> {
     service.usage.fault().await
 }
 
+/// What the last hourly comparison of the ledger found.
+pub fn ledger_state(service: &Service) -> LedgerState {
+    service.ledger.lock().clone()
+}
+
 /// The role's answers.
 pub fn endpoints(service: &Arc<Service>) -> Endpoints {
     use contracts::lease::{
         AppendBatch, GatewayForget, GatewayRegister, GatewayStop, LeaseGrant, LeaseSettle, ReportWatermark,
     };
+    use contracts::ledger::{GetRecordRetention, PutRecordRetention, VerifyLedger};
     use contracts::metering::{
-        CreateApiKey, CreateUsagePlan, DeleteApiKey, DeleteUsagePlan, ExtendQuota, FollowAccess, GetApiKey,
+        CreateApiKey, CreateUsagePlan, DeleteApiKey, DeleteUsagePlan, ExportRequestLog, ExtendQuota, FollowAccess, GetApiKey,
         GetQuotaStatus, GetSpendStatus, GetUsagePlan, ListApiKeys, ListGateways, ListUsagePlans, PutSpendCap,
-        QueryRequestLog, QueryUsage, RevealApiKey, RevokeApiKey, RotateApiKey, UpdateApiKey, UpdateUsagePlan,
+        QueryRequestLog, QueryUsage, RevealApiKey, RevokeApiKey, RotateApiKey, SumRequestLog, UpdateApiKey, UpdateUsagePlan,
     };
     Endpoints::new(Role::Metering)
         .with::<CreateUsagePlan, _, _, _>(service, usage_plans::create)
@@ -108,6 +119,11 @@ pub fn endpoints(service: &Arc<Service>) -> Endpoints {
         .with::<ReportWatermark, _, _, _>(service, gateways::report)
         .with::<FollowAccess, _, _, _>(service, gateways::follow)
         .with::<AppendBatch, _, _, _>(service, batches::append)
+        .with::<VerifyLedger, _, _, _>(service, ledger::verify)
+        .with::<GetRecordRetention, _, _, _>(service, retention::get)
+        .with::<PutRecordRetention, _, _, _>(service, retention::put)
         .with::<QueryUsage, _, _, _>(service, usage::query)
         .with::<QueryRequestLog, _, _, _>(service, usage::request_log)
+        .with::<SumRequestLog, _, _, _>(service, usage::sum_log)
+        .with::<ExportRequestLog, _, _, _>(service, usage::export)
 }

@@ -38,6 +38,9 @@ enum Action {
     /// Work with gateways.
     #[command(subcommand)]
     Gateway(operate::gateways::Action),
+    /// Find out whether the ledger adds up.
+    #[command(subcommand)]
+    Ledger(operate::ledger::Action),
     /// Check a configuration.
     #[command(subcommand)]
     Config(ConfigAction),
@@ -124,6 +127,7 @@ fn main() -> ExitCode {
         Action::Migrate(options) => migrate::run(options.config.as_deref()),
         Action::Demo(options) => serve::demo(&options),
         Action::Gateway(action) => operate::gateways::run(&action),
+        Action::Ledger(action) => return operate::ledger::run(&action),
         Action::Config(ConfigAction::Check(options)) => {
             operate::check_config(options.config.config.as_deref(), options.role)
         }

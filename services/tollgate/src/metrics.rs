@@ -17,6 +17,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -58,6 +59,31 @@ pub(crate) fn observe(endpoints: Endpoints) -> (Arc<Endpoints>, Metrics) {
         text
     });
     (Arc::new(endpoints), metrics)
+}
+
+/// What the last hourly comparison of the ledger found, followed by `rest`, the role's other metrics.
+pub(crate) fn ledger(service: Arc<metering::Service>, rest: Metrics) -> Metrics {
+    let (verified_at, checked) = (Gauge::<i64>::default(), Gauge::<i64>::default());
+    let (differences, first) = (Gauge::<i64>::default(), Gauge::<i64>::default());
+    let mut registry = Registry::with_prefix("tollgate_ledger");
+    let help = "When the ledger was last compared with itself, in seconds since 1970; 0 = not yet";
+    registry.register("verified_timestamp_seconds", help, verified_at.clone());
+    registry.register("checked", "Sums compared then", checked.clone());
+    registry.register("differences", "Differences found then; any is a fault", differences.clone());
+    let help = "Start of the first minute, hour, day or period that differs; 0 = none does";
+    registry.register("first_difference_timestamp_seconds", help, first.clone());
+    Arc::new(move || {
+        let state = metering::ledger_state(&service);
+        let seconds = |time: Option<chrono::DateTime<chrono::Utc>>| time.map_or(0, |time| time.timestamp());
+        verified_at.set(seconds(state.verified_at));
+        checked.set(i64::try_from(state.checked).unwrap_or(i64::MAX));
+        differences.set(i64::try_from(state.differences).unwrap_or(i64::MAX));
+        first.set(seconds(state.first));
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &registry);
+        text.replace("# EOF\n", "") + &rest()
+    })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

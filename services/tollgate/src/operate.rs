@@ -1,6 +1,7 @@
-//! Commands for operators: gateways, configuration; and how every command prints.
+//! Commands for operators: gateways, the ledger, configuration; and how every command prints.
 
 pub(crate) mod gateways;
+pub(crate) mod ledger;
 
 use std::io::Write;
 use std::path::Path;

@@ -19,6 +19,7 @@ mod publish;
 mod quotas;
 mod references;
 mod refusal;
+mod requests;
 mod scalar;
 mod spending;
 mod subscriptions;
@@ -39,6 +40,7 @@ pub(crate) struct Query(
     subscriptions::SubscriptionQuery,
     developers::DeveloperQuery,
     usage::UsageQuery,
+    requests::RequestQuery,
 );
 
 /// Everything that can be changed.
@@ -54,6 +56,7 @@ pub(crate) struct Mutation(
     subscriptions::SubscriptionMutation,
     spending::SpendingMutation,
     developers::DeveloperMutation,
+    requests::RequestMutation,
 );
 
 /// The schema; who asks comes with each request.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::id::{ApiId, KeyId, RequestId};
-use common::{Code, Error, Result};
-use contracts::metering::{QueryRequestLog, QueryUsage, UsageDimension, UsageRow, UsageStep};
+use common::id::RequestId;
+use common::{Code, Error, PageArgs, Result};
+use contracts::metering::{QueryUsage, RequestFilter, UsageDimension, UsageRow, UsageStep};
+use contracts::record::Reason;
 
-use super::rollup::{DAY, HOUR, MINUTE, Sums};
+use super::rollup::{DAY, HOUR, MINUTE, Sums, Width};
 
 /// Longest range of a query.
 const MAX_DAYS: i64 = 400;
@@ -37,14 +38,6 @@ pub(crate) struct UsageSums {
     pub sums: Sums,
 }
 
-/// A rollup by its width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Width {
-    Minute,
-    Hour,
-    Day,
-}
-
 /// A part of a range that one rollup answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment {
@@ -65,11 +58,7 @@ impl UsageQuery {
         if query.group_by.len() > MAX_GROUPS {
             return Err(Error::invalid("groupBy", "must name at most 4 dimensions"));
         }
-        for values in query.filter.values() {
-            if values.len() > MAX_FILTER_VALUES || values.iter().any(|value| value.len() > MAX_FILTER_VALUE) {
-                return Err(Error::invalid("filter", "at most 100 values of 600 bytes per dimension"));
-            }
-        }
+        check_values(&query.filter)?;
         let mut group_by = query.group_by;
         let before = group_by.len();
         group_by.sort_unstable();
@@ -110,26 +99,32 @@ impl UsageQuery {
 
     /// The range in parts, each answered by the widest rollup that fits: days inside, hours and minutes at the ends.
     pub(crate) fn segments(&self) -> Vec<Segment> {
-        let mut parts = Vec::new();
         let widest = match self.step {
             UsageStep::Minute => Width::Minute,
             UsageStep::Hour => Width::Hour,
             UsageStep::Day | UsageStep::Total => Width::Day,
         };
-        split(&mut parts, widest, self.from, self.to);
-        parts
+        segments(widest, self.from, self.to)
     }
+}
+
+/// A range of whole minutes in parts, each answered by the widest rollup that fits, none wider than `widest`.
+pub(crate) fn segments(widest: Width, from: i64, to: i64) -> Vec<Segment> {
+    let mut parts = Vec::new();
+    split(&mut parts, widest, from, to);
+    parts
 }
 
 fn split(parts: &mut Vec<Segment>, width: Width, from: i64, to: i64) {
     if from >= to {
         return;
     }
-    let (micros, narrower) = match width {
+    let narrower = match width {
         Width::Minute => return parts.push(Segment { width, from, to }),
-        Width::Hour => (HOUR, Width::Minute),
-        Width::Day => (DAY, Width::Hour),
+        Width::Hour => Width::Minute,
+        Width::Day => Width::Hour,
     };
+    let micros = width.micros();
     let first = -(-from).div_euclid(micros) * micros;
     let last = to.div_euclid(micros) * micros;
     if first >= last {
@@ -164,15 +159,22 @@ pub(crate) fn row(query: &UsageQuery, sums: UsageSums) -> UsageRow {
     }
 }
 
+/// A checked filter of single calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogFilter {
+    pub request_id: Option<RequestId>,
+    pub dimensions: BTreeMap<UsageDimension, Vec<String>>,
+    pub statuses: Vec<u16>,
+    pub reasons: Vec<Reason>,
+    pub min_latency_us: u64,
+    pub from: i64,
+    pub to: i64,
+}
+
 /// A checked query for single calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogQuery {
-    pub key: Option<KeyId>,
-    pub request_id: Option<RequestId>,
-    pub api: Option<ApiId>,
-    pub status_class: Option<u8>,
-    pub from: i64,
-    pub to: i64,
+    pub filter: LogFilter,
     /// Only calls that come after this one in the answer's order.
     pub after: Option<Place>,
     pub limit: u64,
@@ -199,35 +201,58 @@ impl Place {
     }
 }
 
-impl LogQuery {
-    /// Checks a query; `now` bounds it where the caller does not.
-    pub(crate) fn check(query: &QueryRequestLog, now: DateTime<Utc>) -> Result<Self> {
-        if query.status_class.is_some_and(|class| !(1..=5).contains(&class)) {
-            return Err(Error::invalid("statusClass", "must be between 1 and 5"));
+impl LogFilter {
+    /// Checks a filter; `now` bounds it where the caller does not.
+    pub(crate) fn check(filter: RequestFilter, now: DateTime<Utc>) -> Result<Self> {
+        check_values(&filter.dimensions)?;
+        if filter.statuses.len() > MAX_FILTER_VALUES {
+            return Err(Error::invalid("statuses", "must name at most 100"));
         }
-        let by_id = query.request_id.is_some();
+        if filter.reasons.len() > Reason::ALL.len() {
+            return Err(Error::invalid("reasons", "names one twice"));
+        }
         // The present is included: a call is logged with the microsecond it began in.
-        let to = query.to.map_or(now.timestamp_micros() + 1, |to| to.timestamp_micros());
-        let from = match query.from {
+        let to = filter.to.map_or(now.timestamp_micros() + 1, |to| to.timestamp_micros());
+        let from = match filter.from {
             Some(from) => from.timestamp_micros(),
             // Whoever names the call means it, however long ago it was.
-            None if by_id => 0,
+            None if filter.request_id.is_some() => 0,
             None => to - DAY,
         };
         if from >= to {
             return Err(Error::invalid("to", "must be after from"));
         }
         Ok(Self {
-            key: query.key,
-            request_id: query.request_id,
-            api: query.api,
-            status_class: query.status_class,
+            request_id: filter.request_id,
+            dimensions: filter.dimensions,
+            statuses: filter.statuses,
+            reasons: filter.reasons,
+            min_latency_us: u64::from(filter.min_latency_ms.unwrap_or(0)) * 1_000,
             from,
             to,
-            after: query.page.after.as_deref().map(Place::parse).transpose()?,
-            limit: query.page.limit()?,
         })
     }
+}
+
+impl LogQuery {
+    /// A page of the calls.
+    pub(crate) fn page(filter: LogFilter, page: &PageArgs) -> Result<Self> {
+        Self::part(filter, page.after.as_deref(), page.limit()?)
+    }
+
+    /// So many calls after a cursor.
+    pub(crate) fn part(filter: LogFilter, after: Option<&str>, limit: u64) -> Result<Self> {
+        Ok(Self { filter, after: after.map(Place::parse).transpose()?, limit })
+    }
+}
+
+fn check_values(values: &BTreeMap<UsageDimension, Vec<String>>) -> Result<()> {
+    for values in values.values() {
+        if values.len() > MAX_FILTER_VALUES || values.iter().any(|value| value.len() > MAX_FILTER_VALUE) {
+            return Err(Error::invalid("filter", "at most 100 values of 600 bytes per dimension"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -251,11 +276,7 @@ mod tests {
             for step in [UsageStep::Minute, UsageStep::Hour, UsageStep::Day, UsageStep::Total] {
                 let mut at = from;
                 for part in query(from, to, step).segments() {
-                    let micros = match part.width {
-                        Width::Minute => MINUTE,
-                        Width::Hour => HOUR,
-                        Width::Day => DAY,
-                    };
+                    let micros = part.width.micros();
                     assert_eq!((part.from % micros, part.to % micros), (0, 0));
                     assert!(part.from == at && part.to > part.from, "{from}..{to}: {part:?}");
                     assert!(step != UsageStep::Minute || part.width == Width::Minute);
@@ -286,12 +307,9 @@ mod tests {
             let filter = BTreeMap::new();
             let _ =
                 UsageQuery::check(QueryUsage { from, to, step: UsageStep::Day, group_by: vec![], filter });
-            let page = common::PageArgs::default();
-            let (key, request_id, api, status_class) = (None, None, None, None);
             for (from, to) in [(Some(from), Some(to)), (None, Some(to)), (Some(from), None)] {
-                let page = page.clone();
-                let log = QueryRequestLog { key, request_id, api, status_class, from, to, page };
-                let _ = LogQuery::check(&log, DateTime::UNIX_EPOCH);
+                let filter = RequestFilter { from, to, ..RequestFilter::default() };
+                let _ = LogFilter::check(filter, DateTime::UNIX_EPOCH);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Background work. Every job can be killed and run again.
 
 mod retain;
+mod verify;
 mod watch_spending;
 
 use std::sync::Arc;
@@ -11,17 +12,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::service::Service;
 
+pub use verify::verify_ledger;
+
 /// How often what is old is removed.
 const REMOVE_EVERY: Duration = Duration::from_secs(600);
 /// How often spending is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(15);
 
+/// How often the ledger is compared with itself.
+const VERIFY_EVERY: Duration = Duration::from_secs(3600);
+
 /// Runs the jobs until `stop`.
 pub async fn run_jobs(service: Arc<Service>, stop: CancellationToken) {
+    let verifying = &service;
     let service = &*service;
     tokio::join!(
         repeat(&stop, REMOVE_EVERY, || remove_old(service)),
         repeat(&stop, WATCH_EVERY, || watch_spending::watch_spending(service)),
+        repeat(&stop, VERIFY_EVERY, || verify::verify_now(verifying)),
     );
 }
 

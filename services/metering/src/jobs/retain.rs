@@ -3,22 +3,26 @@
 use common::Result;
 use database::idempotency;
 
+use crate::domain::retention::Removed;
 use crate::domain::rollup::DAY;
 use crate::service::Service;
-use crate::store::{batches, quotas};
+use crate::store::{batches, quotas, retention};
 
-/// Removes single records older than the configuration says, but never of a day with a batch in doubt: that day's records
+/// Removes single records older than their tenant keeps them, but never of a day with a batch in doubt: that day's records
 /// are what its sums are compared with.
 pub(super) async fn remove_old_records(service: &Service) -> Result<()> {
     let today = service.clock.micros().div_euclid(DAY);
-    let mut before = today - i64::from(service.config.record_retention_days);
-    let tx = service.database.system("records of every tenant age alike").await?;
-    if let Some(in_doubt) = batches::oldest_day_in_doubt(&tx).await? {
-        before = before.min(in_doubt);
-    }
-    batches::note_removal(&tx, before).await?;
+    let tx = service.database.system("records of every tenant age").await?;
+    // Whoever compares records with sums knows what is gone before it goes.
+    service.usage.hold_still(&tx).await?;
+    retention::lock(&tx).await?;
+    let tenants = retention::tenants(&tx).await?;
+    let others = retention::others_removed_before(&tx).await?;
+    let bound = batches::oldest_day_in_doubt(&tx).await?;
+    let due = Removed::due(&tenants, others, service.config.record_retention_days, today, bound);
+    retention::note_removal(&tx, &due).await?;
     tx.commit().await?;
-    while service.usage.remove_records_before(before).await? {}
+    while service.usage.remove_records(&due).await? {}
     Ok(())
 }
 

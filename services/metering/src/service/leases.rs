@@ -14,7 +14,7 @@ use database::SystemTx;
 use super::Service;
 use crate::domain::leases::Statement;
 use crate::store::quotas::{self, BudgetKey};
-use crate::store::{budgets, gateways};
+use crate::store::{budgets, gateways, ledger};
 
 pub(crate) async fn grant(service: Arc<Service>, ctx: Ctx, request: LeaseGrant) -> Result<LeaseAnswers> {
     let LeaseGrant { gateway, incarnation, wants } = request;
@@ -111,13 +111,15 @@ pub(super) async fn write_off(tx: &SystemTx, runs: &[IncarnationId], now: i64) -
     let mut units = 0_u64;
     for ((at, (tenant, _)), before) in rows.into_iter().zip(locked) {
         let mut after = before.clone();
+        let mut written_off = 0_u64;
         for run in runs {
-            let written_off = after.write_off(*run);
-            if matches!(at.budget, Budget::Quota { .. }) {
-                units = units.saturating_add(written_off);
-            }
+            written_off = written_off.saturating_add(after.write_off(*run));
+        }
+        if matches!(at.budget, Budget::Quota { .. }) {
+            units = units.saturating_add(written_off);
         }
         quotas::save(tx, &at, tenant, &before, &after, now).await?;
+        ledger::note_write_off(tx, &at, tenant, written_off).await?;
     }
     for run in runs {
         quotas::remove_closed_of_run(tx, *run).await?;

@@ -5,8 +5,10 @@ pub(crate) mod api_keys;
 pub(crate) mod batches;
 pub(crate) mod gateways;
 pub(crate) mod leases;
+pub(crate) mod ledger;
 mod plan_changes;
 pub(crate) mod quotas;
+pub(crate) mod retention;
 pub(crate) mod spending;
 pub(crate) mod usage;
 pub(crate) mod usage_plans;
@@ -20,10 +22,12 @@ use contracts::metering::AccessEntry;
 use database::changes::{self, Feed};
 use database::{Database, Tx};
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::store::usage::UsageStore;
+use ledger::LedgerState;
 
 /// The role `metering`, ready to answer.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct Service {
     pub(crate) usage: Arc<dyn UsageStore>,
     /// Batches being stored: fewer than connections, so that leases are granted while the usage store is slow.
     pub(crate) appends: Semaphore,
+    /// What the last hourly comparison of the ledger found.
+    pub(crate) ledger: Mutex<LedgerState>,
 }
 
 impl Service {

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use chrono::DateTime;
 use common::{Page, Result};
 use contracts::Ctx;
-use contracts::metering::{LoggedRequest, QueryRequestLog, QueryUsage, Usage};
+use contracts::metering::{
+    ExportRequestLog, LoggedRequest, QueryRequestLog, QueryUsage, RequestSums, SumRequestLog, Usage,
+};
 
 use super::Service;
-use crate::domain::usage::{LogQuery, MAX_ROWS, Place, UsageQuery, row, too_many_rows};
+use crate::domain::usage::{LogFilter, LogQuery, MAX_ROWS, Place, UsageQuery, row, too_many_rows};
 use crate::store::gateways;
+
+/// Single calls of one part of an export.
+const EXPORTED_AT_ONCE: u64 = 5_000;
 
 pub(crate) async fn query(service: Arc<Service>, ctx: Ctx, request: QueryUsage) -> Result<Usage> {
     let tenant = ctx.tenant()?;
@@ -35,8 +40,26 @@ pub(crate) async fn request_log(
     ctx: Ctx,
     request: QueryRequestLog,
 ) -> Result<Page<LoggedRequest>> {
-    let tenant = ctx.tenant()?;
-    let query = LogQuery::check(&request, ctx.now)?;
-    let calls = service.usage.request_log(tenant, &query).await?;
+    let query = LogQuery::page(LogFilter::check(request.filter, ctx.now)?, &request.page)?;
+    log(&service, &ctx, &query).await
+}
+
+pub(crate) async fn export(
+    service: Arc<Service>,
+    ctx: Ctx,
+    request: ExportRequestLog,
+) -> Result<Page<LoggedRequest>> {
+    let filter = LogFilter::check(request.filter, ctx.now)?;
+    let query = LogQuery::part(filter, request.after.as_deref(), EXPORTED_AT_ONCE)?;
+    log(&service, &ctx, &query).await
+}
+
+async fn log(service: &Service, ctx: &Ctx, query: &LogQuery) -> Result<Page<LoggedRequest>> {
+    let calls = service.usage.request_log(ctx.tenant()?, query).await?;
     Ok(Page::from_overfetch(calls, query.limit, |call| Place::cursor(call.time, call.request_id)))
+}
+
+pub(crate) async fn sum_log(service: Arc<Service>, ctx: Ctx, request: SumRequestLog) -> Result<RequestSums> {
+    let filter = LogFilter::check(request.filter, ctx.now)?;
+    service.usage.request_sums(ctx.tenant()?, &filter).await
 }

@@ -73,15 +73,11 @@ pub(crate) async fn oldest_day_in_doubt(tx: &(impl Tx + Sync)) -> Result<Option<
     rows.first().map_or(Ok(None), |row| column(row, "day"))
 }
 
-/// Notes that single records of days before `day` may be gone. The day never falls.
-pub(crate) async fn note_removal(tx: &SystemTx, day: i64) -> Result<()> {
-    let update = "UPDATE usage_retention SET removed_before = $1 WHERE id = 1 AND removed_before < $1";
-    execute(tx, update, [day.into()]).await?;
-    Ok(())
-}
-
-/// Days before this one may lack single records.
-pub(crate) async fn removed_before(tx: &SystemTx) -> Result<i64> {
-    let rows = query(tx, "SELECT removed_before FROM usage_retention WHERE id = 1", []).await?;
-    rows.first().map_or(Ok(0), |row| column(row, "removed_before"))
+/// A number that changes with every step of every batch on its way into a store of its own, and whether one is in doubt.
+pub(crate) async fn movement(tx: &(impl Tx + Sync)) -> Result<(i64, bool)> {
+    let select = "SELECT CAST(COALESCE(SUM(attempts + acknowledged), 0) AS BIGINT) AS steps, \
+                  COUNT(CASE WHEN attempted > acknowledged THEN 1 END) AS doubts FROM batch_streams";
+    let rows = query(tx, select, []).await?;
+    let Some(row) = rows.first() else { return Ok((0, false)) };
+    Ok((column(row, "steps")?, column::<i64>(row, "doubts")? > 0))
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use common::id::{IncarnationId, KeyId};
 use common::{Code, PageArgs};
 use contracts::lease::AppendBatch;
-use contracts::metering::{QueryRequestLog, QueryUsage, UsageRow, UsageStep};
+use contracts::metering::{
+    QueryRequestLog, QueryUsage, RequestFilter, SumRequestLog, UsageRow, UsageStep,
+};
 
 use crate::on_both_stores;
 use crate::records::{Seen, Stream, batch};
@@ -46,20 +48,28 @@ pub(crate) async fn total(member: &Member, world: &World, step: UsageStep) -> Op
     rows.into_iter().next()
 }
 
+/// How many single calls since a time are there.
+pub(crate) async fn logged_since(member: &Member, world: &World, from: DateTime<Utc>) -> u64 {
+    let to = Some(world.clock.now() + TimeDelta::hours(1));
+    let filter = RequestFilter { from: Some(from), to, ..RequestFilter::default() };
+    member.call(SumRequestLog { filter }).await.unwrap().requests
+}
+
+/// How many calls since a time were counted.
+pub(crate) async fn total_since(member: &Member, world: &World, from: DateTime<Utc>) -> u64 {
+    let to = world.clock.now() + TimeDelta::hours(1);
+    let query = QueryUsage { from, to, step: UsageStep::Total, group_by: vec![], filter: BTreeMap::new() };
+    member.call(query).await.unwrap().rows.iter().map(|row| row.requests).sum()
+}
+
 /// Every call of the log.
 pub(crate) async fn logged(member: &Member, world: &World) -> Vec<String> {
     let mut page = PageArgs { first: Some(100), after: None };
     let mut ids = Vec::new();
     loop {
-        let query = QueryRequestLog {
-            key: None,
-            request_id: None,
-            api: None,
-            status_class: None,
-            from: None,
-            to: Some(world.clock.now() + TimeDelta::hours(1)),
-            page: page.clone(),
-        };
+        let to = Some(world.clock.now() + TimeDelta::hours(1));
+        let filter = RequestFilter { to, ..RequestFilter::default() };
+        let query = QueryRequestLog { filter, page: page.clone() };
         let answer = member.call(query).await.unwrap();
         ids.extend(answer.items.iter().map(|call| call.request_id.to_string()));
         let Some(next) = answer.next else { return ids };

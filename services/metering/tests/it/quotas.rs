@@ -28,7 +28,7 @@ on_both_stores![
     revoked_and_unknown_keys_get_no_lease,
 ];
 
-/// A key with a quota, and a gateway.
+/// A key with a quota per day, and a gateway.
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) key: KeyId,
@@ -75,7 +75,7 @@ impl Scene {
         self.world.call(LeaseSettle { gateway, incarnation, statements, last }).await.unwrap();
     }
 
-    async fn register(&self, incarnation: IncarnationId, previous: Vec<PreviousRun>) {
+    pub(crate) async fn register(&self, incarnation: IncarnationId, previous: Vec<PreviousRun>) {
         self.world.call(GatewayRegister { gateway: self.gateway, incarnation, previous }).await.unwrap();
     }
 

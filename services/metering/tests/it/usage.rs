@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::PageArgs;
 use common::id::{ApiId, KeyId};
-use contracts::metering::{QueryRequestLog, QueryUsage, Usage, UsageDimension, UsageStep};
+use contracts::metering::{
+    ExportRequestLog, QueryRequestLog, QueryUsage, RequestFilter, SumRequestLog, Usage, UsageDimension, UsageStep,
+};
 use contracts::record::{Reason, ThrottleScope};
 
 use crate::batches::{calls, stream};
@@ -22,6 +24,8 @@ on_both_stores![
     the_log_filters_and_pages_newest_first,
     a_query_out_of_bounds_is_refused,
     old_records_go_and_their_sums_stay,
+    every_number_of_usage_leads_to_its_calls,
+    an_export_in_parts_has_every_call_once,
 ];
 
 async fn store(world: &World, stream: &mut Stream, calls: &[Seen]) {
@@ -156,16 +160,18 @@ async fn percentiles_are_within_two_percent(world: World) {
     }
 }
 
-fn log(world: &World) -> QueryRequestLog {
-    QueryRequestLog {
-        key: None,
-        request_id: None,
-        api: None,
-        status_class: None,
-        from: None,
-        to: Some(world.clock.now() + TimeDelta::hours(1)),
-        page: PageArgs::default(),
-    }
+/// The calls up to an hour from now that a filter means.
+fn log(world: &World, filter: RequestFilter) -> QueryRequestLog {
+    let to = filter.to.or(Some(world.clock.now() + TimeDelta::hours(1)));
+    QueryRequestLog { filter: RequestFilter { to, ..filter }, page: PageArgs::default() }
+}
+
+fn everything() -> RequestFilter {
+    RequestFilter::default()
+}
+
+fn only(dimension: UsageDimension, value: impl ToString) -> RequestFilter {
+    RequestFilter { dimensions: [(dimension, vec![value.to_string()])].into(), ..everything() }
 }
 
 async fn usage_and_log_show_the_callers_tenant_alone(world: World) {
@@ -177,11 +183,12 @@ async fn usage_and_log_show_the_callers_tenant_alone(world: World) {
     let range = ("2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z");
     let total = query(range.0, range.1, UsageStep::Total, &[]);
     assert_eq!(stranger.call(total).await.unwrap().rows[0].requests, 2);
-    assert_eq!(owner.call(log(&world)).await.unwrap().items.len(), 3);
-    let foreign = QueryRequestLog { request_id: Some(theirs[0].request_id), ..log(&world) };
+    assert_eq!(owner.call(log(&world, everything())).await.unwrap().items.len(), 3);
+    let foreign = RequestFilter { request_id: Some(theirs[0].request_id), ..everything() };
+    let foreign = log(&world, foreign);
     assert_eq!(owner.call(foreign.clone()).await.unwrap().items, []);
     assert_eq!(stranger.call(foreign).await.unwrap().items.len(), 1);
-    let by_key = QueryRequestLog { key: theirs[0].key, ..log(&world) };
+    let by_key = log(&world, only(UsageDimension::Key, theirs[0].key.unwrap()));
     assert_eq!(owner.call(by_key).await.unwrap().items, []);
 }
 
@@ -196,7 +203,7 @@ async fn the_log_filters_and_pages_newest_first(world: World) {
     let mut page = PageArgs { first: Some(2), after: None };
     let mut listed = Vec::new();
     loop {
-        let answer = owner.call(QueryRequestLog { page: page.clone(), ..log(&world) }).await.unwrap();
+        let answer = owner.call(QueryRequestLog { page: page.clone(), ..log(&world, everything()) }).await.unwrap();
         listed.extend(answer.items);
         let Some(next) = answer.next else { break };
         page.after = Some(next);
@@ -206,17 +213,17 @@ async fn the_log_filters_and_pages_newest_first(world: World) {
     expected.reverse();
     let listed: Vec<_> = listed.iter().map(|call| (micros(call.time), call.request_id)).collect();
     assert_eq!(listed, expected);
-    let refused = owner.call(QueryRequestLog { status_class: Some(4), ..log(&world) }).await.unwrap().items;
+    let refused = owner.call(log(&world, only(UsageDimension::StatusClass, "4xx"))).await.unwrap().items;
     assert_eq!((refused.len(), refused[0].reason.as_str(), refused[0].status), (1, "throttled", 429));
     assert_eq!(refused[0].throttle, Some(ThrottleScope::Stage));
     assert_eq!((refused[0].method.as_str(), refused[0].route.as_str()), ("GET", "/pets/{id}"));
     assert_eq!((refused[0].client_ip.as_str(), refused[0].path.as_str()), ("192.0.2.7", "/pets/7"));
-    let by_key = QueryRequestLog { key: seen[0].key, ..log(&world) };
+    let by_key = log(&world, only(UsageDimension::Key, seen[0].key.unwrap()));
     assert_eq!(owner.call(by_key).await.unwrap().items.len(), 6);
-    let by_id = QueryRequestLog { request_id: Some(seen[0].request_id), ..log(&world) };
+    let by_id = log(&world, RequestFilter { request_id: Some(seen[0].request_id), ..everything() });
     assert_eq!(owner.call(by_id).await.unwrap().items[0].latency_ms, 1);
     let cursor = PageArgs { first: None, after: Some("nonsense".into()) };
-    assert_eq!(reason(owner.call(QueryRequestLog { page: cursor, ..log(&world) }).await), "invalid");
+    assert_eq!(reason(owner.call(QueryRequestLog { page: cursor, ..log(&world, everything()) }).await), "invalid");
 }
 
 async fn a_query_out_of_bounds_is_refused(world: World) {
@@ -243,9 +250,69 @@ async fn old_records_go_and_their_sums_stay(world: World) {
     world.advance(TimeDelta::days(31));
     store(&world, &mut stream, &calls(&world, &owner, 2)).await;
     metering::run_once(&world.service).await.unwrap();
-    let everything = QueryRequestLog { from: Some(at("2026-11-01T00:00:00Z")), ..log(&world) };
-    assert_eq!(owner.call(everything).await.unwrap().items.len(), 2);
+    let since = RequestFilter { from: Some(at("2026-11-01T00:00:00Z")), ..everything() };
+    assert_eq!(owner.call(log(&world, since)).await.unwrap().items.len(), 2);
     let range = ("2026-11-01T00:00:00Z", "2026-12-31T00:00:00Z");
     let total = owner.call(query(range.0, range.1, UsageStep::Total, &[])).await.unwrap();
     assert_eq!(total.rows[0].requests, 5);
+}
+
+async fn every_number_of_usage_leads_to_its_calls(world: World) {
+    use UsageDimension::{Api, Key, Method, Plan, Stage, StatusClass, Subscription, UsagePlan};
+    let owner = world.owner();
+    let mut seen = calls_at(&owner, &world, "2026-11-20T10:00:59.999999Z", 4);
+    seen.extend(calls_at(&owner, &world, "2026-11-20T10:01:00Z", 5));
+    seen[0].subject = Default::default();
+    (seen[1].status, seen[1].reason) = (429, Reason::Throttled);
+    seen[2].route = "";
+    (seen[5].latency_us, seen[6].status) = (250_000, 0);
+    store(&world, &mut stream(&world, 0), &seen).await;
+    let range = ("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z");
+    for groups in [vec![], vec![Key, Method], vec![Api, Stage, StatusClass], vec![UsagePlan, Plan, Subscription]] {
+        for (step, width) in [(UsageStep::Minute, 60), (UsageStep::Hour, 3_600)] {
+            let usage = owner.call(query(range.0, range.1, step, &groups)).await.unwrap();
+            assert!(!usage.rows.is_empty());
+            for row in usage.rows {
+                let dimensions = row.group.into_iter().map(|(dimension, value)| (dimension, vec![value]));
+                let filter = RequestFilter {
+                    dimensions: dimensions.collect(),
+                    from: Some(row.time),
+                    to: Some(row.time + TimeDelta::seconds(width)),
+                    ..everything()
+                };
+                let sums = owner.call(SumRequestLog { filter: filter.clone() }).await.unwrap();
+                assert_eq!((sums.requests, sums.quota_units), (row.requests, row.quota_units));
+                assert_eq!((sums.billable_units, sums.bytes_out), (row.billable_units, row.bytes_out));
+                let listed = owner.call(log(&world, filter)).await.unwrap().items;
+                assert_eq!(listed.len() as u64, row.requests);
+            }
+        }
+    }
+    let count = async |filter: RequestFilter| owner.call(log(&world, filter)).await.unwrap().items.len();
+    assert_eq!(count(RequestFilter { min_latency_ms: Some(250), ..everything() }).await, 1);
+    assert_eq!(count(RequestFilter { reasons: vec![Reason::Throttled], ..everything() }).await, 1);
+    assert_eq!(count(RequestFilter { statuses: vec![0, 429], ..everything() }).await, 2);
+    let none = RequestFilter { dimensions: [(Key, vec![])].into(), ..everything() };
+    assert_eq!(count(none).await, 0);
+}
+
+async fn an_export_in_parts_has_every_call_once(world: World) {
+    let owner = world.owner();
+    let mut stream = stream(&world, 0);
+    for part in calls_at(&owner, &world, "2026-11-20T10:00:00Z", 5_003).chunks(2_000) {
+        store(&world, &mut stream, part).await;
+    }
+    let filter = log(&world, everything()).filter;
+    let (mut ids, mut after) = (std::collections::BTreeSet::new(), None);
+    loop {
+        let part = owner.call(ExportRequestLog { filter: filter.clone(), after }).await.unwrap();
+        for call in part.items {
+            assert!(ids.insert(call.request_id));
+        }
+        after = part.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids.len(), 5_003);
 }

@@ -22,6 +22,7 @@ pub(crate) async fn start(shared: &Shared, config: &Store<metering::Config>) -> 
     };
     let service = metering::build(config.settings.clone(), dependencies)?;
     let (endpoints, metrics) = metrics::observe(metering::endpoints(&service));
+    let metrics = metrics::ledger(Arc::clone(&service), metrics);
     let jobs = tokio::spawn(metering::run_jobs(Arc::clone(&service), shared.stop.clone()));
     Ok(Running {
         endpoints: Some(endpoints),

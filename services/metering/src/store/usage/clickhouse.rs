@@ -22,19 +22,22 @@ use ::clickhouse::Client;
 use common::clock::monotonic;
 use common::id::TenantId;
 use common::{Error, Result};
-use contracts::metering::LoggedRequest;
+use contracts::metering::{LoggedRequest, RequestSums};
 use contracts::record::BatchName;
 use database::{SystemTx, Tx};
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use super::clickhouse_rows::{
-    CountRow, DaySums, LoggedRow, NameRow, ROLLUPS, RecordRow, Rollup, SumsRow, fault, filter_sql, log_sql,
-    usage_sql,
+    CountRow, DaySums, LogSumsRow, LoggedRow, NameRow, RECORD_MEASURES, RecordRow, SumsRow, bind_filter, bind_log,
+    fault, insert_day, log_sql, log_sums_sql, rollup_measures, usage_sql,
 };
-use super::{NewBatch, UsageStore};
+use super::{ChargedUnits, Charges, NewBatch, UsageStore, clickhouse_ledger};
 use crate::config::ClickHouseConfig;
-use crate::domain::usage::{LogQuery, UsageQuery, UsageSums};
-use crate::store::batches;
+use crate::domain::ledger::{Account, Compared, RowDifference, Stretch};
+use crate::domain::retention::{Removed, Tenants};
+use crate::domain::rollup::{DAY, Width};
+use crate::domain::usage::{LogFilter, LogQuery, UsageQuery, UsageSums};
+use crate::store::retention;
 use crate::store::sql::query as query_rows;
 
 /// PostgreSQL's advisory lock that inserts share, and that the resolution of doubt takes alone.
@@ -135,24 +138,29 @@ impl ClickHouseUsage {
                 "{token} has {stored} records stored instead of {expected}"
             )));
         }
-        if i64::from(batch.day) < batches::removed_before(tx).await? {
-            tracing::warn!(batch = token, "sums of a day without its single records cannot be compared");
+        let day = i64::from(batch.day);
+        let intact = retention::removed(tx).await?.intact(day);
+        if !intact.is_everybody() {
+            tracing::warn!(batch = token, "sums of tenants without their single records cannot be compared");
+        }
+        if intact.is_nobody() {
             return Ok(());
         }
-        let records = self.day_sums("usage_records", "started_at", "count()", batch.day).await?;
-        for rollup in &ROLLUPS {
-            let sums = self.day_sums(rollup.table, rollup.column, "sum(requests)", batch.day).await?;
-            if sums != records {
-                tracing::warn!(batch = token, table = rollup.table, "a day of sums is made anew");
-                self.rebuild(rollup, batch.day).await?;
-                let rebuilt = self.day_sums(rollup.table, rollup.column, "sum(requests)", batch.day).await?;
-                if rebuilt != records {
-                    let table = rollup.table;
-                    return Err(Error::unavailable(
-                        "the usage store",
-                        format!("{table} differs from its records"),
-                    ));
-                }
+        let tenants = intact.sql();
+        let measures = RECORD_MEASURES.join(", ");
+        let records = self.day_sums("usage_records", "started_at", &measures, &tenants, day).await?;
+        for width in Width::ALL {
+            let (table, time, measures) = (width.table(), width.column(), rollup_measures().join(", "));
+            if self.day_sums(table, time, &measures, &tenants, day).await? == records {
+                continue;
+            }
+            tracing::warn!(batch = token, table, "a day of sums is made anew");
+            self.rebuild(width, day, &intact).await?;
+            if self.day_sums(table, time, &measures, &tenants, day).await? != records {
+                return Err(Error::unavailable(
+                    "the usage store",
+                    format!("{table} differs from its records"),
+                ));
             }
         }
         Ok(())
@@ -184,25 +192,54 @@ impl ClickHouseUsage {
         Ok(row.count)
     }
 
-    async fn day_sums(&self, table: &str, column: &str, requests: &str, day: i32) -> Result<DaySums> {
+    async fn day_sums(
+        &self,
+        table: &str,
+        column: &str,
+        measures: &str,
+        tenants: &str,
+        day: i64,
+    ) -> Result<DaySums> {
         let sums = format!(
-            "SELECT {requests} AS requests, sum(quota_units) AS quota_units, sum(billable_units) AS billable_units, \
-             sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(fingerprint) AS fingerprint \
-             FROM {table} WHERE toYYYYMMDD({column}) = toYYYYMMDD(toDate(?))"
+            "SELECT [{measures}] AS numbers FROM {table} WHERE toYYYYMMDD({column}) = toYYYYMMDD(toDate(?)) AND {tenants}"
         );
         self.client.query(&sums).bind(day).fetch_one().await.map_err(fault)
     }
 
-    async fn rebuild(&self, rollup: &Rollup, day: i32) -> Result<()> {
-        let Rollup { table, .. } = rollup;
+    /// Makes a day of sums anew from the records of the tenants that have theirs; others keep their sums.
+    async fn rebuild(&self, width: Width, day: i64, intact: &Tenants) -> Result<()> {
+        let table = width.table();
         self.run(&format!("TRUNCATE TABLE {table}_rebuilt")).await?;
-        self.client.query(&rollup.insert_day()).bind(day).execute().await.map_err(fault)?;
-        let partition = "SELECT toString(toYYYYMMDD(toDate(?))) AS name";
-        let partition: NameRow = self.client.query(partition).bind(day).fetch_one().await.map_err(fault)?;
-        let replace =
-            format!("ALTER TABLE {table} REPLACE PARTITION {} FROM {table}_rebuilt", partition.name);
-        self.run(&replace).await?;
+        let insert = insert_day(width, &intact.sql(), &intact.others().sql());
+        self.client.query(&insert).bind(day).bind(day).execute().await.map_err(fault)?;
+        let partition = self.partition(day).await?;
+        self.run(&format!("ALTER TABLE {table} REPLACE PARTITION {partition} FROM {table}_rebuilt")).await?;
         self.run(&format!("TRUNCATE TABLE {table}_rebuilt")).await
+    }
+
+    /// The partition of a day.
+    async fn partition(&self, day: i64) -> Result<String> {
+        let select = "SELECT toString(toYYYYMMDD(toDate(?))) AS name";
+        let row: NameRow = self.client.query(select).bind(day).fetch_one().await.map_err(fault)?;
+        Ok(row.name)
+    }
+
+    /// The days that have records.
+    async fn days(&self) -> Result<Vec<i64>> {
+        let select = "SELECT DISTINCT toInt64(toDate(parseDateTimeBestEffort(partition))) AS day FROM system.parts \
+                      WHERE database = currentDatabase() AND table = 'usage_records' AND active ORDER BY day";
+        self.client.query(select).fetch_all().await.map_err(fault)
+    }
+
+    /// Removes a day's records of some tenants. Deleted rows are masked at once and leave the disk as parts are merged.
+    async fn remove_some(&self, partition: &str, tenants: &Tenants) -> Result<()> {
+        let condition = format!("toYYYYMMDD(started_at) = {partition} AND {}", tenants.sql());
+        let count = format!("SELECT count() AS count FROM usage_records WHERE {condition}");
+        let row: CountRow = self.client.query(&count).fetch_one().await.map_err(fault)?;
+        if row.count == 0 {
+            return Ok(());
+        }
+        self.run(&format!("DELETE FROM usage_records IN PARTITION {partition} WHERE {condition}")).await
     }
 }
 
@@ -262,25 +299,54 @@ impl UsageStore for ClickHouseUsage {
             }
         }
         let rows: Vec<SumsRow> = sql.fetch_all().await.map_err(fault)?;
-        Ok(rows.into_iter().map(SumsRow::into_sums).collect())
+        rows.into_iter().map(SumsRow::into_sums).collect()
     }
 
     async fn request_log(&self, tenant: TenantId, query: &LogQuery) -> Result<Vec<LoggedRequest>> {
-        let sql = self.client.query(&log_sql(query));
-        let sql = sql.bind(tenant.to_string()).bind(query.from).bind(query.to);
-        let rows: Vec<LoggedRow> = filter_sql(sql, query).fetch_all().await.map_err(fault)?;
+        let sql = bind_log(self.client.query(&log_sql(query)), tenant, query);
+        let rows: Vec<LoggedRow> = sql.fetch_all().await.map_err(fault)?;
         rows.into_iter().map(LoggedRow::into_logged).collect()
     }
 
-    async fn remove_records_before(&self, before: i64) -> Result<bool> {
-        let partitions = "SELECT DISTINCT partition AS name FROM system.parts WHERE database = currentDatabase() \
-                          AND table = 'usage_records' AND active AND toUInt32OrZero(partition) < toYYYYMMDD(toDate(?)) ORDER BY name";
-        let query = self.client.query(partitions).bind(before);
-        for row in query.fetch_all::<NameRow>().await.map_err(fault)? {
-            if row.name.bytes().all(|byte| byte.is_ascii_digit()) {
-                self.run(&format!("ALTER TABLE usage_records DROP PARTITION {}", row.name)).await?;
+    async fn request_sums(&self, tenant: TenantId, filter: &LogFilter) -> Result<RequestSums> {
+        let sql = bind_filter(self.client.query(&log_sums_sql(filter)), tenant, filter);
+        Ok(sql.fetch_one::<LogSumsRow>().await.map_err(fault)?.into())
+    }
+
+    async fn remove_records(&self, removed: &Removed) -> Result<bool> {
+        for day in self.days().await? {
+            let gone = removed.intact(day).others();
+            if gone.is_nobody() {
+                continue;
+            }
+            let partition = self.partition(day).await?;
+            if gone.is_everybody() {
+                self.run(&format!("ALTER TABLE usage_records DROP PARTITION {partition}")).await?;
+            } else {
+                self.remove_some(&partition, &gone).await?;
             }
         }
         Ok(false)
+    }
+
+    async fn oldest_record(&self) -> Result<Option<i64>> {
+        Ok(self.days().await?.first().map(|day| day * DAY))
+    }
+
+    async fn hold_still(&self, tx: &SystemTx) -> Result<()> {
+        lock_inserts(tx, true).await?;
+        self.wait_for_quiet().await
+    }
+
+    async fn compare(&self, stretch: &Stretch, intact: &Tenants) -> Result<Compared> {
+        clickhouse_ledger::compare(&self.client, stretch, intact).await
+    }
+
+    async fn differences(&self, width: Width, at: i64, intact: &Tenants) -> Result<Vec<RowDifference>> {
+        clickhouse_ledger::differences(&self.client, width, at, intact).await
+    }
+
+    async fn charged(&self, charges: &Charges, accounts: &[&Account]) -> Result<ChargedUnits> {
+        clickhouse_ledger::charged(&self.client, charges, accounts).await
     }
 }

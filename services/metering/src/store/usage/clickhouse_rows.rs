@@ -2,16 +2,19 @@
 
 use ::clickhouse::query::Query;
 use ::clickhouse::{Row, error::Error as ClickHouseError};
+use common::id::TenantId;
 use common::{Error, Result};
-use contracts::metering::LoggedRequest;
+use contracts::metering::{LoggedRequest, RequestSums};
 use contracts::record::{Flags, UsageRecord};
 use serde::{Deserialize, Serialize};
 
 use super::NewBatch;
 use super::sqlite_rows::small;
 use crate::domain::latency::{Histogram, bucket};
-use crate::domain::rollup::{Sums, column, fingerprint, method, status_class, text};
-use crate::domain::usage::{LogQuery, MAX_ROWS, Segment, UsageQuery, UsageSums, Width};
+use crate::domain::rollup::{
+    DIMENSIONS, MEASURE_COLUMNS, MEASURES, Sums, Width, column, fingerprint, method, status_class, text,
+};
+use crate::domain::usage::{LogFilter, LogQuery, MAX_ROWS, Segment, UsageQuery, UsageSums};
 use crate::store::sql::{parsed, time};
 
 /// A failure of ClickHouse as the caller sees it: the same request may succeed later.
@@ -43,6 +46,7 @@ pub(super) struct RecordRow<'a> {
     flags: u16,
     quota_units: u64,
     billable_units: u64,
+    spend_micros: u64,
     lease_id: String,
     latency_us: u64,
     latency_bucket: u16,
@@ -82,6 +86,7 @@ impl<'a> RecordRow<'a> {
             flags: outcome.flags.bits(),
             quota_units: outcome.quota_units,
             billable_units: outcome.billable_units,
+            spend_micros: outcome.spend_micros,
             lease_id: text(outcome.lease),
             latency_us: outcome.latency_us,
             latency_bucket: bucket(outcome.latency_us),
@@ -112,57 +117,51 @@ pub(super) struct NameRow {
 /// What records and rollups of a day must agree on.
 #[derive(Debug, PartialEq, Eq, Row, Deserialize)]
 pub(super) struct DaySums {
-    requests: u64,
-    quota_units: u64,
-    billable_units: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    fingerprint: u64,
+    numbers: Vec<u64>,
 }
 
-/// A table of sums.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rollup {
-    /// Its name.
-    pub(super) table: &'static str,
-    /// Its time column.
-    pub(super) column: &'static str,
-    /// The function from a call's time to that column.
-    start_of: &'static str,
-}
-
-/// The rollups, by width.
-pub(super) const ROLLUPS: [Rollup; 3] = [
-    Rollup { table: "usage_minutes", column: "minute", start_of: "toStartOfMinute" },
-    Rollup { table: "usage_hours", column: "hour", start_of: "toStartOfHour" },
-    Rollup { table: "usage_days", column: "day", start_of: "toStartOfDay" },
+/// What is summed over records, in the order of [`MEASURE_COLUMNS`].
+pub(super) const RECORD_MEASURES: [&str; MEASURES] = [
+    "count()",
+    "sum(quota_units)",
+    "sumIf(quota_units, bitTest(flags, 3))",
+    "sumIf(quota_units, bitTest(flags, 4))",
+    "sumIf(quota_units, bitTest(flags, 5))",
+    "sum(billable_units)",
+    "sum(spend_micros)",
+    "sum(bytes_in)",
+    "sum(bytes_out)",
+    "sum(fingerprint)",
 ];
 
-const DIMENSIONS: &str =
-    "api_id, stage, method, key_id, usage_plan_id, plan_id, subscription_id, status_class";
+/// What is summed over rows of a rollup, in the same order.
+pub(super) fn rollup_measures() -> [String; MEASURES] {
+    MEASURE_COLUMNS.map(|column| format!("sum({column})"))
+}
 
-impl Rollup {
-    const fn of(width: Width) -> Self {
-        match width {
-            Width::Minute => ROLLUPS[0],
-            Width::Hour => ROLLUPS[1],
-            Width::Day => ROLLUPS[2],
-        }
+/// The function from a call's time to the row of the rollup that it is in.
+pub(super) const fn start_of(width: Width) -> &'static str {
+    match width {
+        Width::Minute => "toStartOfMinute",
+        Width::Hour => "toStartOfHour",
+        Width::Day => "toStartOfDay",
     }
+}
 
-    /// Fills `{table}_rebuilt` with one day of records, summed as the materialized view sums them.
-    pub(super) fn insert_day(&self) -> String {
-        let Self { table, column, start_of } = self;
-        format!(
-            "INSERT INTO {table}_rebuilt (tenant_id, {column}, {DIMENSIONS}, requests, quota_units, billable_units, bytes_in, \
-             bytes_out, fingerprint, latencyMap.bucket, latencyMap.calls) \
-             SELECT tenant_id, toDateTime({start_of}(started_at), 'UTC') AS {column}, {DIMENSIONS}, \
-             count(), sum(quota_units), sum(billable_units), sum(bytes_in), sum(bytes_out), sum(fingerprint), \
-             sumMap([latency_bucket], [toUInt64(1)]).1, sumMap([latency_bucket], [toUInt64(1)]).2 \
-             FROM usage_records WHERE toYYYYMMDD(started_at) = toYYYYMMDD(toDate(?)) \
-             GROUP BY tenant_id, {column}, {DIMENSIONS}"
-        )
-    }
+/// Fills `{table}_rebuilt` with one day of records, summed as the materialized view sums them; tenants whose records are gone
+/// keep their sums. `intact` and `gone` are conditions on the tenant; the day is bound to each half.
+pub(super) fn insert_day(width: Width, intact: &str, gone: &str) -> String {
+    let (table, time, start_of) = (width.table(), width.column(), start_of(width));
+    let (columns, measures) = (MEASURE_COLUMNS.join(", "), RECORD_MEASURES.join(", "));
+    format!(
+        "INSERT INTO {table}_rebuilt (tenant_id, {time}, {DIMENSIONS}, {columns}, latencyMap.bucket, latencyMap.calls) \
+         SELECT tenant_id, toDateTime({start_of}(started_at), 'UTC') AS {time}, {DIMENSIONS}, {measures}, \
+         sumMap([latency_bucket], [toUInt64(1)]).1, sumMap([latency_bucket], [toUInt64(1)]).2 \
+         FROM usage_records WHERE toYYYYMMDD(started_at) = toYYYYMMDD(toDate(?)) AND {intact} \
+         GROUP BY tenant_id, {time}, {DIMENSIONS} UNION ALL \
+         SELECT tenant_id, {time}, {DIMENSIONS}, {columns}, latencyMap.bucket, latencyMap.calls FROM {table} \
+         WHERE toYYYYMMDD({time}) = toYYYYMMDD(toDate(?)) AND {gone}"
+    )
 }
 
 /// Sums of a query's steps and groups. One segment's values are bound as tenant, from, to (seconds) and the filter's lists.
@@ -173,17 +172,16 @@ pub(super) fn usage_sql(query: &UsageQuery) -> String {
     };
     let parts: Vec<_> = query.segments().iter().map(|segment| segment_sql(query, segment)).collect();
     format!(
-        "SELECT toInt64({step}) AS time, groups, sum(requests) AS requests, sum(quota_units) AS quota_units, \
-         sum(billable_units) AS billable_units, sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, \
-         sum(fingerprint) AS fingerprint, sumMap(bucket_lists, call_lists).1 AS buckets, sumMap(bucket_lists, call_lists).2 AS calls \
+        "SELECT toInt64({step}) AS time, groups, [{}] AS numbers, sumMap(bucket_lists, call_lists).1 AS buckets, \
+         sumMap(bucket_lists, call_lists).2 AS calls \
          FROM ({}) GROUP BY time, groups ORDER BY time, groups LIMIT {}",
+        rollup_measures().join(", "),
         parts.join(" UNION ALL "),
         MAX_ROWS + 1
     )
 }
 
 fn segment_sql(query: &UsageQuery, segment: &Segment) -> String {
-    let rollup = Rollup::of(segment.width);
     let groups: Vec<_> =
         query.group_by.iter().map(|dimension| format!("toString({})", column(*dimension))).collect();
     let filters: Vec<_> = query
@@ -192,12 +190,13 @@ fn segment_sql(query: &UsageQuery, segment: &Segment) -> String {
         .map(|dimension| format!(" AND has(CAST(? AS Array(String)), toString({}))", column(*dimension)))
         .collect();
     format!(
-        "SELECT toInt64(toUnixTimestamp({time})) AS at, CAST([{groups}] AS Array(String)) AS groups, requests, quota_units, \
-         billable_units, bytes_in, bytes_out, fingerprint, latencyMap.bucket AS bucket_lists, latencyMap.calls AS call_lists \
+        "SELECT toInt64(toUnixTimestamp({time})) AS at, CAST([{groups}] AS Array(String)) AS groups, {measures}, \
+         latencyMap.bucket AS bucket_lists, latencyMap.calls AS call_lists \
          FROM {table} WHERE tenant_id = ? AND {time} >= toDateTime(?, 'UTC') AND {time} < toDateTime(?, 'UTC'){filters}",
-        time = rollup.column,
-        table = rollup.table,
+        time = segment.width.column(),
+        table = segment.width.table(),
         groups = groups.join(", "),
+        measures = MEASURE_COLUMNS.join(", "),
         filters = filters.concat(),
     )
 }
@@ -207,77 +206,122 @@ fn segment_sql(query: &UsageQuery, segment: &Segment) -> String {
 pub(super) struct SumsRow {
     time: i64,
     groups: Vec<String>,
-    requests: u64,
-    quota_units: u64,
-    billable_units: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    fingerprint: u64,
+    numbers: Vec<u64>,
     buckets: Vec<u16>,
     calls: Vec<u64>,
 }
 
 impl SumsRow {
     /// The sums with their histogram.
-    pub(super) fn into_sums(self) -> UsageSums {
+    pub(super) fn into_sums(self) -> Result<UsageSums> {
         let mut latency = Histogram::default();
         for (bucket, calls) in self.buckets.into_iter().zip(self.calls) {
             latency.add(bucket, calls);
         }
-        let sums = Sums {
-            requests: self.requests,
-            quota_units: self.quota_units,
-            billable_units: self.billable_units,
-            bytes_in: self.bytes_in,
-            bytes_out: self.bytes_out,
-            fingerprint: self.fingerprint,
-            latency,
-        };
-        UsageSums { time: self.time * 1_000_000, group: self.groups, sums }
+        let sums = Sums::from_numbers(numbers(self.numbers)?, latency);
+        Ok(UsageSums { time: self.time * 1_000_000, group: self.groups, sums })
     }
 }
 
-/// Single calls of a query. Tenant, from and to are bound first, then what [`filter_sql`] binds.
+/// An array of sums as ClickHouse answers it.
+pub(super) fn numbers(list: Vec<u64>) -> Result<[u64; MEASURES]> {
+    list.try_into().map_err(|_| Error::internal("ClickHouse answered another number of sums"))
+}
+
+/// Single calls of a query. [`bind_log`] binds its values.
 pub(super) fn log_sql(query: &LogQuery) -> String {
-    let mut sql = "SELECT request_id, toUnixTimestamp64Micro(started_at) AS time, api_id, stage, verb, route, path, key_id, \
-                   usage_plan_id, status, reason, quota_units, billable_units, latency_us, upstream_us, bytes_in, bytes_out, \
-                   client_ip, flags FROM usage_records WHERE tenant_id = ? AND started_at >= fromUnixTimestamp64Micro(?, 'UTC') \
-                   AND started_at < fromUnixTimestamp64Micro(?, 'UTC')"
+    let after = match query.after {
+        Some(_) => " AND (started_at, request_id) < (fromUnixTimestamp64Micro(?, 'UTC'), ?)",
+        None => "",
+    };
+    format!(
+        "SELECT request_id, toUnixTimestamp64Micro(started_at) AS time, api_id, stage, verb, route, path, key_id, \
+         usage_plan_id, plan_id, subscription_id, status, reason, quota_units, billable_units, latency_us, upstream_us, \
+         bytes_in, bytes_out, client_ip, flags FROM usage_records WHERE {}{after} \
+         ORDER BY started_at DESC, request_id DESC LIMIT {}",
+        log_condition(&query.filter),
+        query.limit + 1
+    )
+}
+
+/// Binds the values of [`log_sql`].
+pub(super) fn bind_log(sql: Query, tenant: TenantId, query: &LogQuery) -> Query {
+    let sql = bind_filter(sql, tenant, &query.filter);
+    match query.after {
+        Some(after) => sql.bind(after.time).bind(after.request_id.to_string()),
+        None => sql,
+    }
+}
+
+/// Sums over the single calls of a filter. [`bind_filter`] binds its values.
+pub(super) fn log_sums_sql(filter: &LogFilter) -> String {
+    format!(
+        "SELECT count() AS requests, sum(quota_units) AS quota_units, sum(billable_units) AS billable_units, \
+         sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out FROM usage_records WHERE {}",
+        log_condition(filter)
+    )
+}
+
+fn log_condition(filter: &LogFilter) -> String {
+    let mut condition = "tenant_id = ? AND started_at >= fromUnixTimestamp64Micro(?, 'UTC') \
+                         AND started_at < fromUnixTimestamp64Micro(?, 'UTC')"
         .to_owned();
     let conditions = [
-        (query.key.is_some(), " AND key_id = ?"),
-        (query.request_id.is_some(), " AND request_id = ?"),
-        (query.api.is_some(), " AND api_id = ?"),
-        (query.status_class.is_some(), " AND intDiv(status, 100) = ?"),
-        (query.after.is_some(), " AND (started_at, request_id) < (fromUnixTimestamp64Micro(?, 'UTC'), ?)"),
+        (filter.request_id.is_some(), " AND request_id = ?"),
+        (!filter.statuses.is_empty(), " AND status IN ?"),
+        (!filter.reasons.is_empty(), " AND reason IN ?"),
+        (filter.min_latency_us > 0, " AND latency_us >= ?"),
     ];
-    for (wanted, condition) in conditions {
+    for (wanted, text) in conditions {
         if wanted {
-            sql.push_str(condition);
+            condition.push_str(text);
         }
     }
-    sql.push_str(&format!(" ORDER BY started_at DESC, request_id DESC LIMIT {}", query.limit + 1));
+    for (dimension, wanted) in &filter.dimensions {
+        // Nothing is among no values; ClickHouse refuses an empty list.
+        let text = if wanted.is_empty() { " AND 1 = 0".to_owned() } else { format!(" AND {} IN ?", column(*dimension)) };
+        condition.push_str(&text);
+    }
+    condition
+}
+
+/// Binds the values of a filter.
+pub(super) fn bind_filter(sql: Query, tenant: TenantId, filter: &LogFilter) -> Query {
+    let mut sql = sql.bind(tenant.to_string()).bind(filter.from).bind(filter.to);
+    if let Some(id) = filter.request_id {
+        sql = sql.bind(id.to_string());
+    }
+    if !filter.statuses.is_empty() {
+        sql = sql.bind(&filter.statuses);
+    }
+    if !filter.reasons.is_empty() {
+        let names: Vec<_> = filter.reasons.iter().map(|reason| reason.as_str()).collect();
+        sql = sql.bind(names);
+    }
+    if filter.min_latency_us > 0 {
+        sql = sql.bind(filter.min_latency_us);
+    }
+    for wanted in filter.dimensions.values().filter(|wanted| !wanted.is_empty()) {
+        sql = sql.bind(wanted);
+    }
     sql
 }
 
-/// Binds the values of the conditions of [`log_sql`], in its order.
-pub(super) fn filter_sql(mut sql: Query, query: &LogQuery) -> Query {
-    if let Some(key) = query.key {
-        sql = sql.bind(key.to_string());
+/// [`RequestSums`] as ClickHouse answers them.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct LogSumsRow {
+    requests: u64,
+    quota_units: u64,
+    billable_units: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl From<LogSumsRow> for RequestSums {
+    fn from(row: LogSumsRow) -> Self {
+        let LogSumsRow { requests, quota_units, billable_units, bytes_in, bytes_out } = row;
+        Self { requests, quota_units, billable_units, bytes_in, bytes_out }
     }
-    if let Some(id) = query.request_id {
-        sql = sql.bind(id.to_string());
-    }
-    if let Some(api) = query.api {
-        sql = sql.bind(api.to_string());
-    }
-    if let Some(class) = query.status_class {
-        sql = sql.bind(class);
-    }
-    if let Some(after) = query.after {
-        sql = sql.bind(after.time).bind(after.request_id.to_string());
-    }
-    sql
 }
 
 /// One call of the log.
@@ -292,6 +336,8 @@ pub(super) struct LoggedRow {
     path: String,
     key_id: String,
     usage_plan_id: String,
+    plan_id: String,
+    subscription_id: String,
     status: u16,
     reason: String,
     quota_units: u64,
@@ -319,6 +365,8 @@ impl LoggedRow {
             path: self.path,
             key: some(self.key_id).as_deref().map(parsed).transpose()?,
             usage_plan: some(self.usage_plan_id).as_deref().map(parsed).transpose()?,
+            plan: some(self.plan_id).as_deref().map(parsed).transpose()?,
+            subscription: some(self.subscription_id).as_deref().map(parsed).transpose()?,
             status: self.status,
             reason: self.reason,
             quota_units: small(self.quota_units),

@@ -1,7 +1,5 @@
 //! Rows of the SQLite usage tables: written many at a time, read back as records and sums.
 
-use std::collections::BTreeMap;
-
 use common::{Error, Result};
 use contracts::metering::LoggedRequest;
 use contracts::record::{Flags, UsageRecord};
@@ -9,29 +7,29 @@ use database::SystemTx;
 use sea_orm::{QueryResult, Value};
 
 use crate::domain::latency::Histogram;
-use crate::domain::rollup::{RollupKey, Sums, text};
+use crate::domain::rollup::{
+    DIMENSIONS, MEASURE_COLUMNS, MEASURES, RollupKey, Rows, Sums, Width, fingerprint, method, status_class, text,
+};
 use crate::store::sql::{column, execute, parsed, query, signed, time, unsigned};
 
 /// SQLite takes at most 32,766 values per statement.
 const MAX_VALUES: usize = 32_766;
 
-const RECORD_COLUMNS: &str = "request_id, tenant_id, api_id, stage, deployment_id, verb, route, path, client_ip, key_id, \
-     usage_plan_id, plan_id, subscription_id, started_at, status, reason, flags, quota_units, billable_units, lease_id, \
-     latency_us, upstream_us, bytes_in, bytes_out";
-const RECORD_WIDTH: usize = 24;
+const RECORD_COLUMNS: &str = "request_id, tenant_id, api_id, stage, deployment_id, verb, route, method, path, client_ip, key_id, \
+     usage_plan_id, plan_id, subscription_id, started_at, status, status_class, reason, flags, quota_units, billable_units, \
+     spend_micros, lease_id, latency_us, upstream_us, bytes_in, bytes_out, fingerprint";
+const RECORD_WIDTH: usize = 28;
 
-const MINUTE_COLUMNS: &str = "tenant_id, minute, api_id, stage, method, key_id, usage_plan_id, plan_id, subscription_id, \
-     status_class, requests, quota_units, billable_units, bytes_in, bytes_out, fingerprint, latency";
-const MINUTE_KEY: &str =
-    "tenant_id, minute, api_id, stage, method, key_id, usage_plan_id, plan_id, subscription_id, status_class";
-const MINUTE_WIDTH: usize = 17;
-const MINUTE_KEY_WIDTH: usize = 10;
+/// Tenant, time and dimensions.
+const KEY_WIDTH: usize = 10;
+/// Beside them the sums and the histogram.
+const ROW_WIDTH: usize = KEY_WIDTH + MEASURES + 1;
 /// Rollup rows read and written at once.
-const MINUTES_AT_ONCE: usize = 200;
+const ROWS_AT_ONCE: usize = 200;
 
 /// Columns that [`logged`] reads.
-pub(super) const LOG_COLUMNS: &str = "request_id, started_at, api_id, stage, verb, route, path, key_id, usage_plan_id, status, \
-     reason, quota_units, billable_units, latency_us, upstream_us, bytes_in, bytes_out, client_ip, flags";
+pub(super) const LOG_COLUMNS: &str = "request_id, started_at, api_id, stage, verb, route, path, key_id, usage_plan_id, plan_id, \
+     subscription_id, status, reason, quota_units, billable_units, latency_us, upstream_us, bytes_in, bytes_out, client_ip, flags";
 
 /// Inserts the records.
 pub(super) async fn insert_records(tx: &SystemTx, records: &[UsageRecord<'_>]) -> Result<()> {
@@ -59,6 +57,7 @@ fn push_record(values: &mut Vec<Value>, record: &UsageRecord<'_>) -> Result<()> 
         text(record.deployment).into(),
         record.method.into(),
         record.route.into(),
+        method(record).into(),
         record.path.into(),
         text(record.client_ip).into(),
         text(record.subject.key).into(),
@@ -67,69 +66,67 @@ fn push_record(values: &mut Vec<Value>, record: &UsageRecord<'_>) -> Result<()> 
         text(record.subject.subscription).into(),
         record.started_at.into(),
         i32::from(outcome.status).into(),
+        status_class(outcome.status).into(),
         outcome.reason.as_str().into(),
         i32::from(outcome.flags.bits()).into(),
         signed(outcome.quota_units)?.into(),
         signed(outcome.billable_units)?.into(),
+        signed(outcome.spend_micros)?.into(),
         text(outcome.lease).into(),
         signed(outcome.latency_us)?.into(),
         signed(outcome.upstream_us)?.into(),
         signed(outcome.bytes_in)?.into(),
         signed(outcome.bytes_out)?.into(),
+        i64::from(fingerprint(record)).into(),
     ];
     values.extend(row);
     Ok(())
 }
 
-/// Adds sums to the minute rollup.
-pub(super) async fn merge_minutes(tx: &SystemTx, mut rows: BTreeMap<RollupKey, Sums>) -> Result<()> {
+/// Adds sums to a rollup.
+pub(super) async fn merge(tx: &SystemTx, width: Width, mut rows: Rows) -> Result<()> {
     while !rows.is_empty() {
-        let rest = rows.keys().nth(MINUTES_AT_ONCE).cloned().map(|key| rows.split_off(&key));
-        merge_some(tx, rows).await?;
+        let rest = rows.keys().nth(ROWS_AT_ONCE).cloned().map(|key| rows.split_off(&key));
+        merge_some(tx, width, rows).await?;
         rows = rest.unwrap_or_default();
     }
     Ok(())
 }
 
-async fn merge_some(tx: &SystemTx, mut rows: BTreeMap<RollupKey, Sums>) -> Result<()> {
+async fn merge_some(tx: &SystemTx, width: Width, mut rows: Rows) -> Result<()> {
+    let (table, time, measures) = (width.table(), width.column(), MEASURE_COLUMNS.join(", "));
+    let key = format!("tenant_id, {time}, {DIMENSIONS}");
     let keys = rows.keys().flat_map(key_values);
     let select = format!(
-        "WITH wanted ({MINUTE_KEY}) AS (VALUES {}) SELECT {MINUTE_COLUMNS} FROM wanted CROSS JOIN usage_minutes USING ({MINUTE_KEY})",
-        rows_of_places(rows.len(), MINUTE_KEY_WIDTH)
+        "WITH wanted ({key}) AS (VALUES {}) SELECT {key}, {measures}, latency FROM wanted CROSS JOIN {table} USING ({key})",
+        rows_of_places(rows.len(), KEY_WIDTH)
     );
     for row in query(tx, &select, keys.collect::<Vec<_>>()).await? {
-        let key = rollup_key(&row)?;
+        let key = rollup_key(&row, width)?;
         if let Some(sums) = rows.get_mut(&key) {
             sums.merge(&read_sums(&row)?);
         }
     }
-    let mut values = Vec::with_capacity(rows.len() * MINUTE_WIDTH);
+    let mut values = Vec::with_capacity(rows.len() * ROW_WIDTH);
     for (key, sums) in &rows {
         values.extend(key_values(key));
-        for number in [
-            sums.requests,
-            sums.quota_units,
-            sums.billable_units,
-            sums.bytes_in,
-            sums.bytes_out,
-            sums.fingerprint,
-        ] {
+        for number in sums.numbers() {
             values.push(signed(number)?.into());
         }
         values.push(sums.latency.to_bytes().into());
     }
     let replace = format!(
-        "INSERT OR REPLACE INTO usage_minutes ({MINUTE_COLUMNS}) VALUES {}",
-        rows_of_places(rows.len(), MINUTE_WIDTH)
+        "INSERT OR REPLACE INTO {table} ({key}, {measures}, latency) VALUES {}",
+        rows_of_places(rows.len(), ROW_WIDTH)
     );
     execute(tx, &replace, values).await?;
     Ok(())
 }
 
-fn key_values(key: &RollupKey) -> [Value; MINUTE_KEY_WIDTH] {
+fn key_values(key: &RollupKey) -> [Value; KEY_WIDTH] {
     [
         key.tenant.as_str().into(),
-        key.minute.into(),
+        key.time.into(),
         key.api.as_str().into(),
         key.stage.as_str().into(),
         key.method.as_str().into(),
@@ -141,12 +138,12 @@ fn key_values(key: &RollupKey) -> [Value; MINUTE_KEY_WIDTH] {
     ]
 }
 
-fn rollup_key(row: &QueryResult) -> Result<RollupKey> {
+fn rollup_key(row: &QueryResult, width: Width) -> Result<RollupKey> {
     let class: String = column(row, "status_class")?;
     let status_class = ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().find(|known| *known == class);
     Ok(RollupKey {
         tenant: column(row, "tenant_id")?,
-        minute: column(row, "minute")?,
+        time: column(row, width.column())?,
         api: column(row, "api_id")?,
         stage: column(row, "stage")?,
         method: column(row, "method")?,
@@ -162,15 +159,17 @@ fn rollup_key(row: &QueryResult) -> Result<RollupKey> {
 pub(super) fn read_sums(row: &QueryResult) -> Result<Sums> {
     let latency: Vec<u8> = column(row, "latency")?;
     let latency = Histogram::from_bytes(&latency);
-    Ok(Sums {
-        requests: unsigned(column(row, "requests")?)?,
-        quota_units: unsigned(column(row, "quota_units")?)?,
-        billable_units: unsigned(column(row, "billable_units")?)?,
-        bytes_in: unsigned(column(row, "bytes_in")?)?,
-        bytes_out: unsigned(column(row, "bytes_out")?)?,
-        fingerprint: unsigned(column(row, "fingerprint")?)?,
-        latency: latency.ok_or_else(|| Error::internal("a latency histogram is unreadable"))?,
-    })
+    let latency = latency.ok_or_else(|| Error::internal("a latency histogram is unreadable"))?;
+    Ok(Sums::from_numbers(read_numbers(row)?, latency))
+}
+
+/// The sums of a row, the histogram apart.
+pub(super) fn read_numbers(row: &QueryResult) -> Result<[u64; MEASURES]> {
+    let mut numbers = [0; MEASURES];
+    for (number, name) in numbers.iter_mut().zip(MEASURE_COLUMNS) {
+        *number = unsigned(column(row, name)?)?;
+    }
+    Ok(numbers)
 }
 
 /// A record as the request log shows it.
@@ -192,6 +191,8 @@ pub(super) fn logged(row: &QueryResult) -> Result<LoggedRequest> {
         path: column(row, "path")?,
         key: optional("key_id")?.as_deref().map(parsed).transpose()?,
         usage_plan: optional("usage_plan_id")?.as_deref().map(parsed).transpose()?,
+        plan: optional("plan_id")?.as_deref().map(parsed).transpose()?,
+        subscription: optional("subscription_id")?.as_deref().map(parsed).transpose()?,
         status: u16::try_from(column::<i32>(row, "status")?).map_err(Error::internal)?,
         reason: column(row, "reason")?,
         quota_units: small(number("quota_units")?),

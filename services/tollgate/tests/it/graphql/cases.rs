@@ -134,6 +134,11 @@ fn queries() -> Vec<Case> {
         case("requestLog", json!({ "key": "$key" }), &[RequestLogRead]),
         case("requestLog", json!({ "api": "$api" }), &[RequestLogRead]),
         case("requestLog", json!({ "requestId": "$request" }), &[RequestLogRead]),
+        case("requestLog", json!({ "filter": { "calls": filter } }), &[RequestLogRead]),
+        case("requestLog", json!({ "filter": { "requestId": "$request" } }), &[RequestLogRead]),
+        case("requestSums", json!({ "filter": { "calls": filter } }), &[RequestLogRead]),
+        case("requestSums", json!({ "filter": { "requestId": "$request" } }), &[RequestLogRead]),
+        case("recordRetention", json!({}), &[UsageRead]),
     ]
 }
 
@@ -144,6 +149,7 @@ fn mutations() -> Vec<Case> {
     let import = json!({ "apiId": "$api", "document": document("again"), "upstreamUrl": "http://127.0.0.1:1",
         "stage": "live" });
     vec![
+        case("recordRetentionUpdate", input(json!({ "days": 90 })), &[OrganizationWrite]),
         case("tokenCreate", input(json!({ "name": "t" })), &[TokensWrite]),
         case("tokenRevoke", json!({ "id": "$token" }), &[TokensWrite]),
         case("accessKeyCreate", json!({}), &[TokensWrite]),
