@@ -24,7 +24,7 @@ pub struct RunConfig {
     pub slots_per_worker: u32,
     /// Leases held at once.
     pub lease_cells: u32,
-    /// Largest batch in bytes.
+    /// Largest batch in bytes. Under backlog batches grow to it: a store takes few large ones far faster than many small ones.
     pub segment_bytes: usize,
     /// Batch files kept ready per worker.
     pub segments_ahead: u32,
@@ -42,7 +42,7 @@ impl Default for RunConfig {
             workers: 1,
             slots_per_worker: 4096,
             lease_cells: 65_536,
-            segment_bytes: 1 << 20,
+            segment_bytes: 8 << 20,
             segments_ahead: 3,
             seal_after_us: 200_000,
             sync_every_us: 1_000_000,
