@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 mod auth;
 mod document;
+mod export;
 mod graphql;
 mod session;
 pub mod web;
@@ -41,6 +42,7 @@ pub struct State {
     schema: graphql::AdminSchema,
     documents: document::DocumentFetcher,
     identities: auth::Identities,
+    exports: export::Room,
 }
 
 impl std::fmt::Debug for State {
@@ -57,7 +59,8 @@ impl State {
     pub fn build(config: Config, client: Client, clock: Clock) -> Arc<Self> {
         let documents = document::DocumentFetcher::new(&config.allow_private_networks);
         let (schema, identities) = (graphql::schema(), auth::Identities::default());
-        Arc::new(Self { config, client, clock, schema, documents, identities })
+        let exports = export::Room::default();
+        Arc::new(Self { config, client, clock, schema, documents, identities, exports })
     }
 
     /// The context of a new request, before anybody is known.
@@ -75,6 +78,8 @@ pub fn configure(config: &mut ServiceConfig, state: &Arc<State>) {
             .route(post().to(graphql::endpoint::answer))
             .default_service(to(graphql::endpoint::method_not_allowed)),
     );
+    config.service(resource("/api/export/usage").route(get().to(export::usage)));
+    config.service(resource("/api/export/requests").route(get().to(export::calls)));
     config.service(resource("/api/signup").route(post().to(session::sign_up)));
     config.service(
         resource("/api/session")

@@ -130,7 +130,9 @@ impl Scene {
                         filter: BTreeMap::new(),
                     };
                     let (p95, rows) = self.ask(tenant, &ask).await?;
-                    answers.push(json!({ "tenant": whose, "range": range, "by": by, "p95_ms": p95, "rows": rows }));
+                    answers.push(
+                        json!({ "tenant": whose, "range": range, "by": by, "p95_ms": p95, "rows": rows }),
+                    );
                 }
             }
         }

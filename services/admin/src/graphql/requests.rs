@@ -323,7 +323,10 @@ impl RequestMutation {
     ) -> Result<RecordRetentionUpdatePayload> {
         settle(async {
             let retention = call(ctx, PutRecordRetention { days: input.days }).await?;
-            Ok(RecordRetentionUpdatePayload { record_retention: Some(retention.into()), ..Default::default() })
+            Ok(RecordRetentionUpdatePayload {
+                record_retention: Some(retention.into()),
+                ..Default::default()
+            })
         })
         .await
     }

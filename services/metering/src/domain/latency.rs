@@ -104,6 +104,25 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_percentile_of_any_latencies_is_within_two_percent_however_they_were_merged(
+            latencies in proptest::collection::vec(1_u64..1_000_000_000_000, 1..400),
+            share in 0.0_f64..=1.0,
+            cut in 0_usize..400,
+        ) {
+            let (some, rest) = latencies.split_at(cut.min(latencies.len()));
+            let mut histogram = of(some);
+            histogram.merge(&of(rest));
+            let mut sorted = latencies.clone();
+            sorted.sort_unstable();
+            let rank = ((sorted.len() as f64 * share).ceil() as usize).max(1);
+            let exact = sorted[rank - 1] as f64 / 1_000.0;
+            let answered = histogram.quantile_ms(share);
+            proptest::prop_assert!((answered / exact - 1.0).abs() <= 0.02, "{} for {}", answered, exact);
+        }
+    }
+
     #[test]
     fn every_latency_has_a_bucket_that_stands_for_it() {
         for exponent in 0..40 {

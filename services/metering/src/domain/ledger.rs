@@ -276,9 +276,8 @@ mod tests {
 
     #[test]
     fn only_whole_rows_of_the_range_are_compared() {
-        let stretch = |width, from, to| {
-            Stretch::within(width, 1, from, to).map(|stretch| (stretch.from, stretch.to))
-        };
+        let stretch =
+            |width, from, to| Stretch::within(width, 1, from, to).map(|stretch| (stretch.from, stretch.to));
         assert_eq!(stretch(Width::Day, 0, 3 * DAY), Some((DAY, 2 * DAY)));
         assert_eq!(stretch(Width::Day, DAY + 1, 3 * DAY), None);
         assert_eq!(stretch(Width::Hour, DAY + 1, DAY + 3 * HOUR + 1), Some((DAY + HOUR, DAY + 3 * HOUR)));

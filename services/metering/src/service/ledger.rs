@@ -42,9 +42,7 @@ pub(crate) async fn verify(service: Arc<Service>, ctx: Ctx, request: VerifyLedge
     match request.after.as_deref().and_then(|after| after.split_once(':')) {
         None if request.after.is_some() => Err(bad_cursor()),
         None => verify_day(&service, oldest.div_euclid(DAY), oldest, to).await,
-        Some(("day", day)) => {
-            verify_day(&service, day.parse().map_err(|_| bad_cursor())?, oldest, to).await
-        }
+        Some(("day", day)) => verify_day(&service, day.parse().map_err(|_| bad_cursor())?, oldest, to).await,
         Some(("quotas", "")) => verify_accounts(&service, None, oldest, to).await,
         Some(("quotas", name)) => {
             verify_accounts(&service, Some(&AccountName::parse(name)?), oldest, to).await
@@ -122,7 +120,12 @@ async fn verify_day(service: &Service, day: i64, from: i64, to: i64) -> Result<V
 }
 
 /// What differs in one minute, hour or day while no batch is being stored.
-async fn look_closely(service: &Service, width: Width, at: i64, is_over: bool) -> Result<Vec<LedgerDifference>> {
+async fn look_closely(
+    service: &Service,
+    width: Width,
+    at: i64,
+    is_over: bool,
+) -> Result<Vec<LedgerDifference>> {
     let tx = service.database.system(REASON).await?;
     service.usage.hold_still(&tx).await?;
     if !is_over && movement(&tx).await?.in_doubt {
@@ -165,7 +168,12 @@ async fn verify_accounts(
     Ok(verified)
 }
 
-async fn accounts(service: &Service, after: Option<&AccountName>, from: i64, to: i64) -> Result<Vec<Account>> {
+async fn accounts(
+    service: &Service,
+    after: Option<&AccountName>,
+    from: i64,
+    to: i64,
+) -> Result<Vec<Account>> {
     let tx = service.database.system_read(REASON).await?;
     let accounts = ledger::accounts(&tx, from, to, after, ACCOUNTS).await?;
     tx.commit().await?;

@@ -6,9 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::id::{IncarnationId, KeyId};
 use common::{Code, PageArgs};
 use contracts::lease::AppendBatch;
-use contracts::metering::{
-    QueryRequestLog, QueryUsage, RequestFilter, SumRequestLog, UsageRow, UsageStep,
-};
+use contracts::metering::{QueryRequestLog, QueryUsage, RequestFilter, SumRequestLog, UsageRow, UsageStep};
 
 use crate::on_both_stores;
 use crate::records::{Seen, Stream, batch};

@@ -3,17 +3,21 @@
 use chrono::TimeDelta;
 use common::id::{GatewayId, IncarnationId, LeaseId};
 use contracts::lease::{
-    Budget, GatewayForget, GatewayRegister, GatewayStop, LeaseGrant, LeaseSettle, LeaseWant, ReportWatermark,
+    Budget, GatewayForget, GatewayRegister, GatewayStop, LeaseGrant, LeaseSettle, LeaseWant, PreviousRun,
+    ReportWatermark,
 };
 use contracts::metering::{
     GatewayState, ListGateways, Period, PeriodBegin, QueryUsage, Quota, RegisteredGateway, Usage, UsageStep,
 };
 
+use crate::batches::calls;
 use crate::on_both_stores;
+use crate::records::Stream;
 use crate::world::{World, micros, reason};
 
 on_both_stores![
     usage_is_complete_once_every_registered_gateway_is_past_its_end,
+    usage_is_not_complete_while_records_are_on_a_killed_gateways_disk,
     a_watermark_never_falls,
     a_stopped_gateway_holds_nothing_back_until_it_runs_again,
     a_gateway_with_an_open_run_cannot_stop,
@@ -55,6 +59,33 @@ async fn usage_is_complete_once_every_registered_gateway_is_past_its_end(world: 
     world.call(GatewayForget { gateway: gateways[1] }).await.unwrap();
     assert_eq!(usage(&world).await.as_of, start + TimeDelta::minutes(9));
     assert_eq!(world.call(ListGateways {}).await.unwrap().len(), 1);
+}
+
+async fn usage_is_not_complete_while_records_are_on_a_killed_gateways_disk(world: World) {
+    let start = world.clock.now();
+    let killed = Run::of(&world, world.gateway());
+    killed.register().await;
+    let owner = world.owner();
+    let mut stream = Stream::new(killed.gateway, killed.incarnation, 0);
+    world.call(stream.next(&calls(&world, &owner, 2))).await.unwrap();
+    let left = stream.next(&calls(&world, &owner, 3));
+    // Killed: it says nothing any more, for however long.
+    world.advance(TimeDelta::hours(3));
+    let seen = usage(&world).await;
+    assert_eq!((seen.complete, seen.rows[0].requests), (false, 2));
+    // Its next run has the old one's records on its disk, and cannot say that nothing older comes.
+    let next = Run::of(&world, killed.gateway);
+    let previous = vec![PreviousRun { incarnation: killed.incarnation, power_lost: false }];
+    world.call(GatewayRegister { previous, ..next.registration() }).await.unwrap();
+    assert_eq!((usage(&world).await.complete, usage(&world).await.as_of), (false, start));
+    let watermark = micros(start);
+    let (gateway, incarnation) = (next.gateway, next.incarnation);
+    world.call(ReportWatermark { gateway, incarnation, watermark }).await.unwrap();
+    world.call(left).await.unwrap();
+    assert!(!usage(&world).await.complete, "stored, but the gateway has not heard of it");
+    next.report().await;
+    let seen = usage(&world).await;
+    assert_eq!((seen.complete, seen.rows[0].requests), (true, 5));
 }
 
 async fn a_watermark_never_falls(world: World) {

@@ -158,7 +158,9 @@ async fn a_call_counted_for_another_dimension_is_named(world: World) {
     let mut counted: Vec<_> = found.iter().map(|(.., records, sums)| (*records, *sums)).collect();
     counted.sort_unstable();
     assert_eq!(counted, [(0, 1), (1, 0)]);
-    assert!(found.iter().all(|(rollup, time, named, ..)| (rollup.as_str(), *time, named) == ("hour", hour, &key)));
+    assert!(
+        found.iter().all(|(rollup, time, named, ..)| (rollup.as_str(), *time, named) == ("hour", hour, &key))
+    );
 }
 
 /// A key that took ten units from its quota of the day, in calls that are stored.

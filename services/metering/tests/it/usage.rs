@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::PageArgs;
 use common::id::{ApiId, KeyId};
 use contracts::metering::{
-    ExportRequestLog, QueryRequestLog, QueryUsage, RequestFilter, SumRequestLog, Usage, UsageDimension, UsageStep,
+    ExportRequestLog, QueryRequestLog, QueryUsage, RequestFilter, SumRequestLog, Usage, UsageDimension,
+    UsageStep,
 };
 use contracts::record::{Reason, ThrottleScope};
 
@@ -203,7 +204,8 @@ async fn the_log_filters_and_pages_newest_first(world: World) {
     let mut page = PageArgs { first: Some(2), after: None };
     let mut listed = Vec::new();
     loop {
-        let answer = owner.call(QueryRequestLog { page: page.clone(), ..log(&world, everything()) }).await.unwrap();
+        let answer =
+            owner.call(QueryRequestLog { page: page.clone(), ..log(&world, everything()) }).await.unwrap();
         listed.extend(answer.items);
         let Some(next) = answer.next else { break };
         page.after = Some(next);
@@ -223,7 +225,10 @@ async fn the_log_filters_and_pages_newest_first(world: World) {
     let by_id = log(&world, RequestFilter { request_id: Some(seen[0].request_id), ..everything() });
     assert_eq!(owner.call(by_id).await.unwrap().items[0].latency_ms, 1);
     let cursor = PageArgs { first: None, after: Some("nonsense".into()) };
-    assert_eq!(reason(owner.call(QueryRequestLog { page: cursor, ..log(&world, everything()) }).await), "invalid");
+    assert_eq!(
+        reason(owner.call(QueryRequestLog { page: cursor, ..log(&world, everything()) }).await),
+        "invalid"
+    );
 }
 
 async fn a_query_out_of_bounds_is_refused(world: World) {
@@ -268,7 +273,9 @@ async fn every_number_of_usage_leads_to_its_calls(world: World) {
     (seen[5].latency_us, seen[6].status) = (250_000, 0);
     store(&world, &mut stream(&world, 0), &seen).await;
     let range = ("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z");
-    for groups in [vec![], vec![Key, Method], vec![Api, Stage, StatusClass], vec![UsagePlan, Plan, Subscription]] {
+    for groups in
+        [vec![], vec![Key, Method], vec![Api, Stage, StatusClass], vec![UsagePlan, Plan, Subscription]]
+    {
         for (step, width) in [(UsageStep::Minute, 60), (UsageStep::Hour, 3_600)] {
             let usage = owner.call(query(range.0, range.1, step, &groups)).await.unwrap();
             assert!(!usage.rows.is_empty());

@@ -53,6 +53,9 @@ pub(crate) struct Import {
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
     let Command::Import(import) = command;
+    if import.connection.output.file().is_some() {
+        return Err(Failure::arguments("--output: an import is printed as a table or as json"));
+    }
     let data = client::run(&import.connection, IMPORT, json!({ "input": import.input()? })).await?;
     let imported = client::payload(data, "apiImport")?;
     for warning in imported["warningDetails"].as_array().into_iter().flatten() {
@@ -60,7 +63,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
     }
     match import.connection.output {
         Output::Json => print(&imported.to_string()),
-        Output::Table => print(&summary(&imported)),
+        _ => print(&summary(&imported)),
     }
     if imported["status"] == "PENDING" {
         say("stored; not every gateway has reported it yet");

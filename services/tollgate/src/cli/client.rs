@@ -1,5 +1,6 @@
 //! One GraphQL operation over HTTP.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use http::{Request, StatusCode, header};
@@ -19,6 +20,54 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Runs one operation and answers its `data`.
 pub(super) async fn run(connection: &Connection, query: &str, variables: Value) -> Result<Value, Failure> {
     send(&Access::of(connection)?, query, variables).await
+}
+
+/// Writes a file that the console makes to standard output, part by part.
+pub(super) async fn download(connection: &Connection, path: &str, query: &str) -> Result<(), Failure> {
+    let access = Access::of(connection)?;
+    let address = format!("{}{path}?{query}", access.address.trim_end_matches('/'));
+    let broken = |cause: String| Failure::failed(format!("{}: {cause}", access.address));
+    let request = Request::get(&address)
+        .header(header::AUTHORIZATION, format!("Bearer {}", access.token.expose_secret()))
+        .body(Full::new(Bytes::new()))
+        .map_err(|error| Failure::arguments(format!("{address}: {error}")))?;
+    let connector = HttpsConnectorBuilder::new()
+        .with_native_roots()
+        .map_err(|error| Failure::failed(format!("no root certificates: {error}")))?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+    let late = |_| broken(format!("nothing within {} seconds", DEADLINE.as_secs()));
+    let response = tokio::time::timeout(DEADLINE, client.request(request)).await.map_err(late)?;
+    let response = response.map_err(|error| broken(innermost(&error)))?;
+    let status = response.status();
+    let mut body = response.into_body();
+    if status != StatusCode::OK {
+        let body = body.collect().await.map_err(|error| broken(innermost(&error)))?.to_bytes();
+        return Err(problem(status, &body));
+    }
+    let mut out = std::io::stdout().lock();
+    loop {
+        let frame = tokio::time::timeout(DEADLINE, body.frame()).await.map_err(late)?;
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| broken(format!("the file is cut off: {}", innermost(&error))))?;
+        let Some(bytes) = frame.data_ref() else { continue };
+        out.write_all(bytes).map_err(|error| Failure::failed(format!("cannot write: {error}")))?;
+    }
+    out.flush().map_err(|error| Failure::failed(format!("cannot write: {error}")))
+}
+
+/// Why there is no file.
+fn problem(status: StatusCode, body: &[u8]) -> Failure {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    let message = format!("status {}: {detail}", status.as_u16());
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::credentials(message),
+        status if status.is_client_error() => Failure::refused(message),
+        _ => Failure::failed(message),
+    }
 }
 
 async fn send(access: &Access, query: &str, variables: Value) -> Result<Value, Failure> {

@@ -11,6 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 mod api;
 mod client;
 mod profile;
+mod requests;
 mod usage;
 
 /// What `--help` says about the exit code.
@@ -26,6 +27,9 @@ pub(crate) enum Command {
     /// Show usage: calls, units and latency
     #[command(after_help = usage::EXAMPLES)]
     Usage(usage::Arguments),
+    /// Single calls
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Requests(requests::Command),
 }
 
 /// Where to find Tollgate and how to answer.
@@ -49,6 +53,24 @@ enum Output {
     Table,
     /// For programs
     Json,
+    /// A file of rows for spreadsheets: usage and requests alone
+    Csv,
+    /// A file with one JSON object per line: usage and requests alone
+    Jsonl,
+    /// A file of columns: usage and requests alone
+    Parquet,
+}
+
+impl Output {
+    /// The format of a file; absent for what is printed here.
+    const fn file(self) -> Option<&'static str> {
+        match self {
+            Self::Table | Self::Json => None,
+            Self::Csv => Some("csv"),
+            Self::Jsonl => Some("jsonl"),
+            Self::Parquet => Some("parquet"),
+        }
+    }
 }
 
 /// Why a command did not do what it should.
@@ -91,6 +113,7 @@ pub(crate) async fn run(command: Command) -> ExitCode {
     let outcome = match command {
         Command::Api(command) => api::run(command).await,
         Command::Usage(arguments) => usage::run(arguments).await,
+        Command::Requests(command) => requests::run(command).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

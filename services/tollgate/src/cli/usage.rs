@@ -16,6 +16,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   tollgate usage --from 24h --step hour
   tollgate usage --from 2026-11-01 --to 2026-12-01 --step day --group-by api,status-class
   tollgate usage --from 7d --group-by key --filter stage=prod --output json
+  tollgate usage --from 30d --step day --group-by key --output csv > usage.csv
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 refused because of the input, 4 refused because of the credentials";
 
@@ -53,7 +54,7 @@ enum Step {
 
 /// One dimension of usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Dimension {
+pub(super) enum Dimension {
     Api,
     Stage,
     Method,
@@ -76,6 +77,11 @@ impl Step {
 }
 
 impl Dimension {
+    /// Name in files.
+    pub(super) fn file_name(self) -> String {
+        self.names().0.to_ascii_lowercase()
+    }
+
     /// Name in the schema's enum and in its objects.
     const fn names(self) -> (&'static str, &'static str) {
         match self {
@@ -93,6 +99,10 @@ impl Dimension {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let now = Clock::System.now();
+    if let Some(format) = arguments.connection.output.file() {
+        let query = arguments.file_query(format, now)?;
+        return client::download(&arguments.connection, "/api/export/usage", &query).await;
+    }
     let variables = arguments.variables(now)?;
     let mut data = client::run(&arguments.connection, USAGE, variables).await?;
     let usage = data["usage"].take();
@@ -103,11 +113,29 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let complete = if usage["complete"] == true { "complete" } else { "not complete yet" };
             say(&format!("as of {}, {complete}", usage["asOf"].as_str().unwrap_or("-")));
         }
+        Output::Csv | Output::Jsonl | Output::Parquet => {}
     }
     Ok(())
 }
 
 impl Arguments {
+    /// The query of a file of usage.
+    fn file_query(&self, format: &str, now: DateTime<Utc>) -> Result<String, Failure> {
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("format", format);
+        query.append_pair("from", &time(read_time("--from", &self.from, now)?));
+        query.append_pair("to", &time(read_time("--to", &self.to, now)?));
+        query.append_pair("step", &self.step.name().to_ascii_lowercase());
+        for dimension in &self.group_by {
+            query.append_pair("group_by", &dimension.file_name());
+        }
+        for (dimension, value) in &self.filter {
+            query.append_pair(&dimension.file_name(), value);
+        }
+        Ok(query.finish())
+    }
+
     fn variables(&self, now: DateTime<Utc>) -> Result<Value, Failure> {
         let mut filter = Map::new();
         for (dimension, value) in &self.filter {
@@ -126,13 +154,13 @@ impl Arguments {
     }
 }
 
-fn read_filter(text: &str) -> Result<(Dimension, String), String> {
+pub(super) fn read_filter(text: &str) -> Result<(Dimension, String), String> {
     let (dimension, value) = text.split_once('=').ok_or("write DIMENSION=VALUE")?;
     Ok((Dimension::from_str(dimension, true)?, value.to_owned()))
 }
 
 /// A time as people write it.
-fn read_time(argument: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
+pub(super) fn read_time(argument: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.to_utc());
     }

@@ -173,7 +173,9 @@ mod tests {
     fn a_person_reads_the_minute_the_key_and_the_numbers() {
         let one = VerifiedLedger { checked: 7, differences: vec![difference(3, 4)], next: None };
         let shown = text(&one);
-        for part in ["minute", "2026-11-20T10:01:00Z", "key_1", "3 records, 4 counted", "7 sums compared, 1 diff"] {
+        for part in
+            ["minute", "2026-11-20T10:01:00Z", "key_1", "3 records, 4 counted", "7 sums compared, 1 diff"]
+        {
             assert!(shown.contains(part), "{shown}");
         }
     }

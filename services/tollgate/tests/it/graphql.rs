@@ -2,6 +2,7 @@
 
 mod cases;
 mod edge;
+mod exports;
 mod foreign;
 mod organization;
 mod served;

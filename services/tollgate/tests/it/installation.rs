@@ -151,7 +151,8 @@ impl Installation {
 
     /// Rows of a query on PostgreSQL of the split deployment, as texts.
     pub(crate) fn postgres(&self, query: &str) -> Vec<Vec<String>> {
-        let output = Command::new("psql").args(["-XAtc", query, self.text("/postgres/url")]).output().unwrap();
+        let output =
+            Command::new("psql").args(["-XAtc", query, self.text("/postgres/url")]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let rows = String::from_utf8(output.stdout).unwrap();
         rows.lines().map(|row| row.split('|').map(str::to_owned).collect()).collect()

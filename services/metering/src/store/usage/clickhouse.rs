@@ -28,8 +28,8 @@ use database::{SystemTx, Tx};
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use super::clickhouse_rows::{
-    CountRow, DaySums, LogSumsRow, LoggedRow, NameRow, RECORD_MEASURES, RecordRow, SumsRow, bind_filter, bind_log,
-    fault, insert_day, log_sql, log_sums_sql, rollup_measures, usage_sql,
+    CountRow, DaySums, LogSumsRow, LoggedRow, NameRow, RECORD_MEASURES, RecordRow, SumsRow, bind_filter,
+    bind_log, fault, insert_day, log_sql, log_sums_sql, rollup_measures, usage_sql,
 };
 use super::{ChargedUnits, Charges, NewBatch, UsageStore, clickhouse_ledger};
 use crate::config::ClickHouseConfig;

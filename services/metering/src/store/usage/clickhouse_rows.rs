@@ -279,7 +279,11 @@ fn log_condition(filter: &LogFilter) -> String {
     }
     for (dimension, wanted) in &filter.dimensions {
         // Nothing is among no values; ClickHouse refuses an empty list.
-        let text = if wanted.is_empty() { " AND 1 = 0".to_owned() } else { format!(" AND {} IN ?", column(*dimension)) };
+        let text = if wanted.is_empty() {
+            " AND 1 = 0".to_owned()
+        } else {
+            format!(" AND {} IN ?", column(*dimension))
+        };
         condition.push_str(&text);
     }
     condition

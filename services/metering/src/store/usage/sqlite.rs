@@ -15,12 +15,14 @@ use sea_orm::{ConnectionTrait, QueryResult, Statement, StreamTrait, Value};
 
 use futures_util::TryStreamExt;
 
-use super::sqlite_rows::{LOG_COLUMNS, insert_records, logged, merge, read_sums};
 use super::sqlite_ledger::{self, remove};
+use super::sqlite_rows::{LOG_COLUMNS, insert_records, logged, merge, read_sums};
 use super::{ChargedUnits, Charges, NewBatch, UsageStore};
 use crate::domain::ledger::{Account, Compared, RowDifference, Stretch};
 use crate::domain::retention::{Removed, Tenants};
-use crate::domain::rollup::{DAY, MEASURE_COLUMNS, Sums, Width, by_minute, column as dimension_column, widen};
+use crate::domain::rollup::{
+    DAY, MEASURE_COLUMNS, Sums, Width, by_minute, column as dimension_column, widen,
+};
 use crate::domain::usage::{LogFilter, LogQuery, MAX_ROWS, Segment, UsageQuery, UsageSums, too_many_rows};
 use crate::store::sql::{column, unsigned};
 
@@ -155,7 +157,8 @@ impl UsageStore for SqliteUsage {
             more |= remove(connection, &whose, before * DAY, REMOVED_AT_ONCE).await? >= REMOVED_AT_ONCE;
         }
         let others = Tenants::Except(removed.tenants.keys().copied().collect()).sql();
-        Ok(more | (remove(connection, &others, removed.others * DAY, REMOVED_AT_ONCE).await? >= REMOVED_AT_ONCE))
+        Ok(more
+            | (remove(connection, &others, removed.others * DAY, REMOVED_AT_ONCE).await? >= REMOVED_AT_ONCE))
     }
 
     async fn oldest_record(&self) -> Result<Option<i64>> {

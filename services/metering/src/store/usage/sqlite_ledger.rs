@@ -88,8 +88,9 @@ pub(super) async fn compare(
     let Stretch { width, from, to } = *stretch;
     let (mut seen, mut differing) = (BTreeSet::new(), BTreeSet::new());
     let (table, time) = (width.table(), width.column());
-    let present =
-        format!("SELECT DISTINCT {time} AS at FROM {table} WHERE tenant_id = ? AND {time} >= ? AND {time} < ?");
+    let present = format!(
+        "SELECT DISTINCT {time} AS at FROM {table} WHERE tenant_id = ? AND {time} >= ? AND {time} < ?"
+    );
     for tenant in tenants(connection, intact).await? {
         let tenant = tenant.to_string();
         let values = vec![tenant.as_str().into(), from.into(), to.into()];

@@ -8,7 +8,8 @@ use sea_orm::{QueryResult, Value};
 
 use crate::domain::latency::Histogram;
 use crate::domain::rollup::{
-    DIMENSIONS, MEASURE_COLUMNS, MEASURES, RollupKey, Rows, Sums, Width, fingerprint, method, status_class, text,
+    DIMENSIONS, MEASURE_COLUMNS, MEASURES, RollupKey, Rows, Sums, Width, fingerprint, method, status_class,
+    text,
 };
 use crate::store::sql::{column, execute, parsed, query, signed, time, unsigned};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
-use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+use actix_web::test::{TestRequest, call_service, init_service, read_body, read_body_json};
 use actix_web::{App, web};
 use common::Clock;
 use common::mail::Mailer;
@@ -86,6 +86,17 @@ impl Edge {
             request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
         }
         read_body_json(self.send(request).await).await
+    }
+
+    /// Takes a file with a bearer token or without credentials.
+    pub(super) async fn file(&self, token: Option<&str>, path: &str) -> (StatusCode, String) {
+        let mut request = TestRequest::get().uri(path);
+        if let Some(token) = token {
+            request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
+        }
+        let response = self.send(request).await;
+        let status = response.status();
+        (status, String::from_utf8_lossy(&read_body(response).await).into_owned())
     }
 
     /// Makes an organization and signs its owner in.
