@@ -11,7 +11,7 @@ use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
 use contracts::metering::{DegradedMode, Period};
 use contracts::record::{Batch, Flags, Reason};
 use gateway::admission::{
-    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Terms, Unrecorded,
+    Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Terms, Throttles, Unrecorded,
 };
 use gateway::spool::memory::MemoryDisk;
 use gateway::spool::recovery::recover;
@@ -108,8 +108,7 @@ impl Process {
         let terms = Terms {
             key: KeyId::from_uuid(Uuid::max()),
             plan: UsagePlanId::from_uuid(Uuid::max()),
-            rate: None,
-            buckets: &[],
+            throttles: Throttles::default(),
             quotas: &QUOTAS,
             spend: None,
             units: UNITS,
