@@ -23,9 +23,7 @@ pub use jobs::{run_jobs, run_once, verify_ledger};
 pub use service::Service;
 pub use service::ledger::LedgerState;
 
-use service::{
-    api_keys, batches, gateways, leases, ledger, quotas, retention, spending, usage, usage_plans,
-};
+use service::{api_keys, batches, gateways, leases, ledger, quotas, retention, spending, usage, usage_plans};
 use store::usage::UsageStore;
 use store::usage::clickhouse::ClickHouseUsage;
 use store::usage::sqlite::SqliteUsage;
@@ -88,9 +86,10 @@ pub fn endpoints(service: &Arc<Service>) -> Endpoints {
     };
     use contracts::ledger::{GetRecordRetention, PutRecordRetention, VerifyLedger};
     use contracts::metering::{
-        CreateApiKey, CreateUsagePlan, DeleteApiKey, DeleteUsagePlan, ExportRequestLog, ExtendQuota, FollowAccess, GetApiKey,
-        GetQuotaStatus, GetSpendStatus, GetUsagePlan, ListApiKeys, ListGateways, ListUsagePlans, PutSpendCap,
-        QueryRequestLog, QueryUsage, RevealApiKey, RevokeApiKey, RotateApiKey, SumRequestLog, UpdateApiKey, UpdateUsagePlan,
+        CreateApiKey, CreateUsagePlan, DeleteApiKey, DeleteUsagePlan, ExportRequestLog, ExtendQuota,
+        FollowAccess, GetApiKey, GetQuotaStatus, GetSpendStatus, GetUsagePlan, ListApiKeys, ListGateways,
+        ListUsagePlans, PutSpendCap, QueryRequestLog, QueryUsage, RevealApiKey, RevokeApiKey, RotateApiKey,
+        SumRequestLog, UpdateApiKey, UpdateUsagePlan,
     };
     Endpoints::new(Role::Metering)
         .with::<CreateUsagePlan, _, _, _>(service, usage_plans::create)

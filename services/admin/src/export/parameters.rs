@@ -70,7 +70,8 @@ impl Parameters {
         let request_id = self.one("request_id")?.map(|id| id.parse::<RequestId>()).transpose();
         let request_id = request_id.map_err(|_| Error::invalid("request_id", "is no request's id"))?;
         let statuses = self.0.remove("status").unwrap_or_default();
-        let statuses = statuses.iter().map(|status| status.parse::<u16>()).collect::<std::result::Result<Vec<_>, _>>();
+        let statuses =
+            statuses.iter().map(|status| status.parse::<u16>()).collect::<std::result::Result<Vec<_>, _>>();
         let reasons = self.0.remove("reason").unwrap_or_default();
         let reasons =
             reasons.iter().map(|reason| reason.parse::<Reason>()).collect::<std::result::Result<Vec<_>, _>>();

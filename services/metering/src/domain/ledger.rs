@@ -3,8 +3,8 @@
 use chrono::DateTime;
 use common::id::TenantId;
 use common::{Error, Result};
-use contracts::ledger::{LedgerDifference, LedgerSums};
 use contracts::lease::Budget;
+use contracts::ledger::{LedgerDifference, LedgerSums};
 use contracts::metering::Period;
 
 use super::periods::Span;

@@ -188,12 +188,14 @@ async fn a_wrong_settled_number_is_named_by_its_key_and_period(world: World) {
     let scene = ten_units(world).await;
     assert_eq!(verify(&scene.world, None, None).await.differences, []);
     for (settled, over) in [(11, false), (9, true)] {
-        let update = format!("UPDATE quota_periods SET settled = {settled} WHERE holder_id = '{}'", scene.key);
+        let update =
+            format!("UPDATE quota_periods SET settled = {settled} WHERE holder_id = '{}'", scene.key);
         let tx = scene.world.database.system("a fault is planted").await.unwrap();
         tx.conn().execute_unprepared(&update).await.unwrap();
         tx.commit().await.unwrap();
         let found = verify(&scene.world, None, None).await.differences;
-        let [LedgerDifference::Budget { holder, budget, time, charged, settled: named, .. }] = found.as_slice()
+        let [LedgerDifference::Budget { holder, budget, time, charged, settled: named, .. }] =
+            found.as_slice()
         else {
             panic!("{found:?}")
         };
@@ -231,7 +233,10 @@ async fn records_on_their_way_are_no_difference(world: World) {
     let watermark = micros(start + TimeDelta::minutes(6));
     world.call(ReportWatermark { gateway, incarnation, watermark }).await.unwrap();
     let found = verify(world, None, None).await.differences;
-    assert!(matches!(found.as_slice(), [LedgerDifference::Budget { charged: 4, settled: 10, .. }]), "{found:?}");
+    assert!(
+        matches!(found.as_slice(), [LedgerDifference::Budget { charged: 4, settled: 10, .. }]),
+        "{found:?}"
+    );
     world.call(GatewayForget { gateway }).await.unwrap();
 }
 

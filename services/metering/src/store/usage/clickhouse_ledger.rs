@@ -188,7 +188,8 @@ pub(super) async fn charged(
     let holders: Vec<_> = accounts.iter().map(|account| account.name.holder.as_str()).collect();
     let mut query = client.query(&sql);
     for segment in &whole {
-        query = query.bind(&tenants).bind(&holders).bind(segment.from / 1_000_000).bind(segment.to / 1_000_000);
+        query =
+            query.bind(&tenants).bind(&holders).bind(segment.from / 1_000_000).bind(segment.to / 1_000_000);
     }
     for (from, to) in charges.ragged_ends() {
         query = query.bind(&tenants).bind(&holders).bind(from).bind(to);

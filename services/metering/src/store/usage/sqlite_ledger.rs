@@ -150,7 +150,9 @@ pub(super) async fn charged(
 ) -> Result<ChargedUnits> {
     let (holder, plan) = charges.holder();
     let mut parts = Vec::new();
-    for segment in charges.whole_minutes().map(|(from, to)| segments(Width::Day, from, to)).unwrap_or_default() {
+    for segment in
+        charges.whole_minutes().map(|(from, to)| segments(Width::Day, from, to)).unwrap_or_default()
+    {
         let (table, time, taken) = (segment.width.table(), segment.width.column(), charges.column());
         let condition = format!("{time} >= {} AND {time} < {}", segment.from, segment.to);
         parts.push((table, taken, condition));
