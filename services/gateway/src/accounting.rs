@@ -305,6 +305,9 @@ impl Keeping {
             let (due, done) = self.keeper.poll(self.desktop.now().timer);
             self.noted(done);
             self.desktop.status.spool_is_full(self.keeper.is_full());
+            for batch in self.keeper.take_set_aside() {
+                self.desktop.status.set_aside(batch);
+            }
             for batch in due {
                 if !sending.insert((batch.incarnation, batch.stream)) {
                     continue;

@@ -50,6 +50,8 @@ pub(crate) struct Status {
     spool_full: Condition,
     /// Batches that metering refuses, and why.
     refused_batches: Mutex<Vec<String>>,
+    /// Batches that went bad on the disk and were put aside, and why.
+    set_aside: Mutex<Vec<String>>,
     /// Tasks that ended although the gateway runs.
     dead: Mutex<Vec<&'static str>>,
 }
@@ -123,6 +125,7 @@ impl Status {
                 "the spool has room again",
             ),
             refused_batches: Mutex::default(),
+            set_aside: Mutex::default(),
             dead: Mutex::default(),
         }
     }
@@ -215,6 +218,12 @@ impl Status {
         *self.refused_batches.lock() = refused;
     }
 
+    /// A batch went bad on the disk and was put aside; somebody has to look at the disk.
+    pub(crate) fn set_aside(&self, batch: String) {
+        tracing::error!(batch, "a batch went bad on the disk: what can be read of it is shipped");
+        self.set_aside.lock().push(batch);
+    }
+
     /// Counters for a new worker.
     pub(crate) fn add_worker(&self) -> Arc<WorkerMetrics> {
         let metrics = Arc::new(WorkerMetrics::default());
@@ -271,6 +280,7 @@ impl Status {
         let holding = conditions.iter().filter(|condition| condition.holds());
         warnings.extend(holding.map(|condition| condition.meaning().to_owned()));
         warnings.extend(self.shares.iter().flat_map(|shares| shares.warnings()));
+        warnings.extend(self.set_aside.lock().iter().map(|batch| format!("damaged batch {batch}")));
         warnings
             .extend(self.refused_batches.lock().iter().map(|refused| format!("metering refuses {refused}")));
         warnings
@@ -314,6 +324,9 @@ impl Status {
             let count = owner.unreadable.load(Ordering::Relaxed);
             let _ = writeln!(out, "{name}{{owner=\"{}\"}} {count}", owner.name);
         }
+        let name = "tollgate_gateway_damaged_batches_total";
+        metrics::header(&mut out, name, "counter", "Batches that went bad on the disk.");
+        let _ = writeln!(out, "{name} {}", self.set_aside.lock().len());
         let gauges = [
             ("tollgate_gateway_stages", "Stages served.", stages as u64),
             ("tollgate_gateway_key_values", "Values of keys held.", keys as u64),

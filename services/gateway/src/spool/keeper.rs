@@ -158,6 +158,12 @@ impl Keeper {
         (due, done.and(read))
     }
 
+    /// Batches that went bad on the disk since the last time this was asked: which, why, and where their bytes are. Records of them
+    /// that could be read are shipped.
+    pub fn take_set_aside(&mut self) -> Vec<String> {
+        self.shipper.take_set_aside()
+    }
+
     /// Brings everything that workers write to the disk. Batches come before the slots their records came from: what is
     /// written in between is lost with less than an interval, whichever page a loss of power keeps.
     fn sync(&self) -> Result<()> {

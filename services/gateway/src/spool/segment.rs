@@ -132,6 +132,18 @@ pub fn parse_file_name(file: &str) -> Option<(u32, u64)> {
     Some((stream.parse().ok()?, sequence.parse().ok()?))
 }
 
+/// Bytes of a sealed batch, checked.
+///
+/// # Errors
+/// `Damaged` when the file is not what was sealed.
+pub fn read_whole(disk: &Disk, file: &str) -> Result<Vec<u8>> {
+    let bytes = read(disk, file)?;
+    let damaged = |what: String| Error::Damaged { name: file.to_owned(), what };
+    let batch = contracts::record::Batch::parse(&bytes).map_err(|error| damaged(error.to_string()))?;
+    batch.records().map_err(|error| damaged(error.to_string()))?;
+    Ok(bytes)
+}
+
 /// Bytes of a sealed batch.
 ///
 /// # Errors
@@ -172,6 +184,12 @@ pub fn remains(disk: &Disk, file: &str) -> Result<Remains> {
     {
         return Ok(Remains::Sealed(batch.to_vec()));
     }
+    let (body, count, oldest) = whole_records(&bytes);
+    Ok(if count == 0 { Remains::Nothing } else { Remains::Records { body, count, oldest } })
+}
+
+/// Frames, number and oldest call of the records up to the first that cannot be read.
+fn whole_records(bytes: &[u8]) -> (Vec<u8>, u32, i64) {
     let mut body = Vec::new();
     let (mut count, mut oldest, mut day) = (0, i64::MAX, None);
     for record in Frames::new(bytes.get(HEADER_LEN..).unwrap_or_default()) {
@@ -188,7 +206,18 @@ pub fn remains(disk: &Disk, file: &str) -> Result<Remains> {
         oldest = oldest.min(record.started_at);
         count += 1;
     }
-    Ok(if count == 0 { Remains::Nothing } else { Remains::Records { body, count, oldest } })
+    (body, count, oldest)
+}
+
+/// Puts a sealed batch that went bad on the disk aside, and the records of it that can be read in its place: its stream goes
+/// on. Answers the new batch and where the old bytes are.
+pub fn salvage(disk: &Disk, directory: &str, batch: &SealedBatch) -> Result<(SealedBatch, String)> {
+    let bytes = disk.read(&batch.file)?;
+    let aside = format!("damaged-{}", batch.file.replace('/', "-"));
+    disk.put(&aside, &bytes)?;
+    let (body, count, oldest) = whole_records(&bytes);
+    let salvaged = write(disk, directory, batch.name, count, oldest, &body)?;
+    Ok((salvaged, aside))
 }
 
 /// Writes a whole sealed batch in one step.

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use common::id::IncarnationId;
 use contracts::lease::AppendBatch;
 
-use super::Result;
 use super::disk::Disk;
 use super::segment::{self, SealedBatch};
+use super::{Error, Result};
 
 /// How long an unanswered batch waits to be sent again.
 const RESEND_US: i64 = 1_000_000;
@@ -19,6 +19,8 @@ const RESEND_US: i64 = 1_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Shipper {
     streams: BTreeMap<(IncarnationId, u32), Stream>,
+    /// Batches put aside since this was last asked, in words.
+    set_aside: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -46,16 +48,26 @@ impl Shipper {
         }
     }
 
-    /// Batches to send now, and the first error: a batch that cannot be read holds up its own stream only.
+    /// Batches to send now, and the first error: a batch that cannot be read holds up its own stream only. One that went bad on
+    /// the disk goes on with what can be read of it; the rest is put aside, so that it does not hold up its stream for ever.
     pub(super) fn due(&mut self, disk: &Disk, timer: i64) -> (Vec<AppendBatch>, Result<()>) {
         let (mut due, mut done) = (Vec::new(), Ok(()));
         for stream in self.streams.values_mut() {
-            let Some(batch) = stream.waiting.get(&(stream.acked_through + 1)) else { continue };
+            let Some(batch) = stream.waiting.get_mut(&(stream.acked_through + 1)) else { continue };
             if stream.resend_at > timer {
                 continue;
             }
             stream.resend_at = timer + RESEND_US;
-            let bytes = match segment::read(disk, &batch.file) {
+            let mut read = segment::read_whole(disk, &batch.file);
+            if let Err(Error::Damaged { what, .. }) = &read {
+                let directory = batch.name.incarnation.to_string();
+                read = segment::salvage(disk, &directory, batch).and_then(|(salvaged, aside)| {
+                    self.set_aside.push(format!("{}: {what}, its bytes are kept as {aside}", batch.file));
+                    *batch = salvaged;
+                    segment::read_whole(disk, &batch.file)
+                });
+            }
+            let bytes = match read {
                 Ok(bytes) => Bytes::from(bytes),
                 Err(error) => {
                     done = done.and(Err(error));
@@ -72,6 +84,11 @@ impl Shipper {
             });
         }
         (due, done)
+    }
+
+    /// Batches put aside since the last time this was asked: which, why, and where their bytes are.
+    pub(super) fn take_set_aside(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.set_aside)
     }
 
     /// Metering has everything of a stream up to a sequence: those files go.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::DateTime;
 use common::Clock;
 use common::id::{ApiId, GatewayId, IncarnationId, KeyId, LeaseId, RequestId, TenantId, UsagePlanId};
 use contracts::lease::{Appended, LeaseAnswer, LeaseAnswers, LeaseOutcome};
 use contracts::metering::{DegradedMode, Period};
-use contracts::record::{Reason, Subject};
+use contracts::record::{Batch, Reason, Subject};
 use gateway::admission::{
     Accounts, Call, Decision, Desk, Ended, Ledger, Message, Opening, Published, Refusal, Terms, Throttles,
     Unrecorded,
@@ -134,6 +135,37 @@ fn a_disk_that_takes_no_new_file_still_ships_what_it_has() {
     assert_eq!(due.len(), 1, "the batch is sent nevertheless");
     books.keeper.appended(&due[0], Appended { acked_through: due[0].sequence }).unwrap();
     assert_eq!(books.keeper.bytes(), 0, "and makes room when it is stored");
+}
+
+#[test]
+fn a_batch_that_went_bad_on_the_disk_does_not_hold_up_its_stream() {
+    let mut books = Books::new();
+    for number in 1..=3 {
+        books.call(number).finish(Ended::new(200, Reason::Ok));
+    }
+    books.ledger.close();
+    let (due, done) = books.keeper.poll(0);
+    done.unwrap();
+    let file =
+        books.directory.path().join(books.run.incarnation().to_string()).join("0000-0000000000000001.batch");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+
+    let (again, done) = books.keeper.poll(2_000_000);
+    done.unwrap();
+    let ids = |batch: &Bytes| -> Vec<_> {
+        Batch::parse(batch).unwrap().records().unwrap().iter().map(|record| record.request_id).collect()
+    };
+    assert_eq!(ids(&again[0].bytes), ids(&due[0].bytes)[..2], "the records before the damage are shipped");
+    assert_eq!(again[0].sequence, due[0].sequence, "in the place of the batch");
+    let told = books.keeper.take_set_aside();
+    let aside = told[0].rsplit(' ').next().unwrap();
+    assert!(told.len() == 1 && told[0].contains("damaged"), "{told:?}");
+    assert_eq!(std::fs::read(books.directory.path().join(aside)).unwrap(), bytes, "what was there is kept");
+    books.keeper.appended(&again[0], Appended { acked_through: again[0].sequence }).unwrap();
+    assert!(books.keeper.is_idle() && books.keeper.take_set_aside().is_empty());
 }
 
 #[test]
