@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use testkit::{Upstream, wait_until};
 
-use crate::installation::{Admin, Installation, agent};
+use crate::installation::{Admin, Installation, agent, call};
 
 /// Calls a key may make in the quota test.
 const QUOTA: u64 = 3_000;
@@ -174,6 +174,25 @@ impl Bench {
         let status = &self.admin.data(query, json!({ "key": self.key_id }))["quotaStatus"][0];
         (status["settled"].as_u64().unwrap(), status["leased"].as_u64().unwrap())
     }
+}
+
+#[test]
+fn metering_is_not_ready_while_clickhouse_is_down_and_nothing_is_lost() {
+    let bench = Bench::new(&json!({ "limit": 100_000, "period": "MONTH" }));
+    let inside = bench.installation.text("/inside/metering").to_owned();
+    let ready = || call(&agent(), &format!("{inside}/readyz"), None);
+    assert_eq!(ready().status, 200);
+    bench.installation.kill("clickhouse").unwrap();
+    assert!(wait_until(SETTLED_WITHIN, || ready().status == 503), "{}", ready().body);
+    assert!(ready().body.contains("ClickHouse"), "{}", ready().body);
+    for turn in 0..20 {
+        assert_eq!(call(&agent(), &bench.urls[turn % bench.urls.len()], Some(&bench.key)).status, 200);
+    }
+    bench.installation.start("clickhouse").unwrap();
+    assert!(wait_until(SETTLED_WITHIN, || ready().status == 200), "{}", ready().body);
+    let counted = || bench.raw().get(&bench.key_id).copied();
+    assert!(wait_until(SETTLED_WITHIN, || counted() == Some((20, 20))), "{:?}", counted());
+    assert!(wait_until(SETTLED_WITHIN, || bench.rollup() == bench.raw()), "{:?}", bench.rollup());
 }
 
 #[test]

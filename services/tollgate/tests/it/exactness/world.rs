@@ -59,7 +59,9 @@ pub(super) struct World {
 }
 
 fn document() -> String {
-    let path = |method: &Method| format!("  {}: {{ get: {{ responses: {{ '200': {{ description: Always. }} }} }} }}", method.path);
+    let path = |method: &Method| {
+        format!("  {}: {{ get: {{ responses: {{ '200': {{ description: Always. }} }} }} }}", method.path)
+    };
     let paths: Vec<_> = METHODS.iter().map(path).collect();
     format!("openapi: 3.0.3\ninfo: {{ title: Exact, version: '1' }}\npaths:\n{}\n", paths.join("\n"))
 }
@@ -82,7 +84,8 @@ impl World {
     pub(super) fn live(&self, mix: &Mix) {
         let mut callers = Vec::new();
         for (at, key) in mix.keys.iter().enumerate() {
-            callers.extend((0..key.callers).map(|caller| self.caller(at, mix.seed ^ (at * 16 + caller) as u64)));
+            callers
+                .extend((0..key.callers).map(|caller| self.caller(at, mix.seed ^ (at * 16 + caller) as u64)));
         }
         for event in &mix.events {
             let before = self.seen.answers.lock().len();
@@ -164,7 +167,12 @@ impl World {
             answers.keys().all(|request| records.contains_key(request)) && self.rollups_agree()
         });
         let missing = answers.keys().filter(|request| !records.contains_key(*request)).count();
-        assert!(agree, "seed {seed}: {missing} of {} answers have no record; {:?}", answers.len(), self.sums());
+        assert!(
+            agree,
+            "seed {seed}: {missing} of {} answers have no record; {:?}",
+            answers.len(),
+            self.sums()
+        );
         assert!(records.values().all(|times| *times == 1), "seed {seed}: a call is recorded twice");
 
         let periods = self.periods();
@@ -177,17 +185,25 @@ impl World {
             let accepted = answers.values().filter(|(of, status, _)| *of == at && *status == 200);
             let accepted: u64 = accepted.map(|(_, _, units)| units).sum();
             let periods = periods.iter().filter(|period| period.key == key.id).count() as u64;
-            assert!(accepted <= limits.quota * periods, "seed {seed}: key {at} was let through for {accepted} units");
+            assert!(
+                accepted <= limits.quota * periods,
+                "seed {seed}: key {at} was let through for {accepted} units"
+            );
         }
         let accepted = answers.values().filter(|(_, status, _)| *status == 200).count();
-        format!("{} answers, {accepted} accepted, {} records, {} periods exact", answers.len(), records.len(), periods.len())
+        format!(
+            "{} answers, {accepted} accepted, {} records, {} periods exact",
+            answers.len(),
+            records.len(),
+            periods.len()
+        )
     }
 
     /// How often each request is recorded.
     fn records(&self) -> HashMap<String, u64> {
-        let rows = self
-            .installation
-            .clickhouse("SELECT request_id, toUInt32(count()) AS times FROM usage_records GROUP BY request_id");
+        let rows = self.installation.clickhouse(
+            "SELECT request_id, toUInt32(count()) AS times FROM usage_records GROUP BY request_id",
+        );
         let row = |row: &Value| (text(&row["request_id"]), row["times"].as_u64().unwrap());
         rows.iter().map(row).collect()
     }
@@ -244,7 +260,8 @@ impl World {
 
 impl Key {
     fn new(admin: &Admin, limits: &KeyMix, api: &str) -> Self {
-        let plan = admin.mutate("usagePlanCreate", limits.plan(api), "usagePlan { id }")["usagePlan"]["id"].clone();
+        let plan =
+            admin.mutate("usagePlanCreate", limits.plan(api), "usagePlan { id }")["usagePlan"]["id"].clone();
         let made = json!({ "name": "exact", "usagePlanIds": [plan] });
         let made = admin.mutate("apiKeyCreate", made, "apiKey { id } value");
         Self { id: text(&made["apiKey"]["id"]), plan: text(&plan), value: text(&made["value"]) }
