@@ -1,5 +1,7 @@
 //! What a seed stands for: keys and their limits, and what happens in which order.
 
+use std::collections::BTreeMap;
+
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -21,8 +23,11 @@ pub(super) struct Method {
 }
 
 /// The methods; a call of the first is one unit.
-pub(super) const METHODS: [Method; 2] =
-    [Method { path: "/light", units: 1 }, Method { path: "/other", units: 1 }];
+pub(super) const METHODS: [Method; 3] = [
+    Method { path: "/light", units: 1 },
+    Method { path: "/heavy", units: 5 },
+    Method { path: "/heavier", units: 17 },
+];
 
 /// One run.
 #[derive(Debug)]
@@ -40,10 +45,8 @@ pub(super) struct Mix {
 /// A key and who calls with it.
 #[derive(Debug)]
 pub(super) struct KeyMix {
-    /// `DAY` or `MONTH`.
-    pub(super) period: &'static str,
-    /// Units in a period.
-    pub(super) quota: u64,
+    /// Units by period, `DAY` or `MONTH`: a call counts against each, or is refused.
+    pub(super) quotas: BTreeMap<&'static str, u64>,
     /// Rate and burst.
     pub(super) throttle: Option<(u32, u32)>,
     /// Threads that call at once.
@@ -81,10 +84,16 @@ impl KeyMix {
     fn new(random: &mut StdRng) -> Self {
         let throttled = random.random_bool(0.4);
         let throttle = (random.random_range(50..300), random.random_range(10..100));
+        // From one unit to more than all callers use up.
+        let mut quota = || 2_f64.powf(random.random_range(0.0..11.5)) as u64;
+        let (day, month) = (("DAY", quota()), ("MONTH", quota()));
+        let quotas: &[_] = match random.random_range(0..3) {
+            0 => &[day],
+            1 => &[month],
+            _ => &[day, month],
+        };
         Self {
-            period: if random.random_bool(0.4) { "DAY" } else { "MONTH" },
-            // From one unit to more than all callers use up.
-            quota: 2_f64.powf(random.random_range(0.0..11.5)) as u64,
+            quotas: quotas.iter().copied().collect(),
             throttle: throttled.then_some(throttle),
             callers: random.random_range(1..=2),
         }
@@ -92,10 +101,12 @@ impl KeyMix {
 
     /// Its usage plan on the stage `live` of an API.
     pub(super) fn plan(&self, api: &str) -> Value {
+        let quota = |(period, limit): (&&str, &u64)| json!({ "limit": limit, "period": period });
+        let cost = |method: &Method| json!({ "path": format!("{}/GET", method.path), "units": method.units });
         let mut plan = json!({
             "name": "exact",
-            "quotas": [{ "limit": self.quota, "period": self.period }],
-            "stages": [{ "apiId": api, "stage": "live" }],
+            "quotas": self.quotas.iter().map(quota).collect::<Vec<_>>(),
+            "stages": [{ "apiId": api, "stage": "live", "costs": METHODS.iter().map(cost).collect::<Vec<_>>() }],
         });
         if let Some((rate, burst)) = self.throttle {
             plan["throttle"] = json!({ "rateLimit": rate, "burstLimit": burst });

@@ -31,10 +31,19 @@ struct Key {
     value: String,
 }
 
+/// How a key stands under one of its quotas.
+#[derive(Debug, serde::Deserialize)]
+struct Standing {
+    limit: u64,
+    settled: u64,
+    leased: u64,
+}
+
 /// A row of the authority.
 #[derive(Debug)]
 struct Period {
     key: String,
+    kind: String,
     start: String,
     end: String,
     limit: u64,
@@ -127,18 +136,18 @@ impl World {
     pub(super) fn demand_everything(&self, mix: &Mix) {
         let agent = agent();
         for (at, (key, limits)) in self.keys.iter().zip(&mix.keys).enumerate() {
-            let mut standing = (0, 0);
+            let mut standing = Vec::new();
             let reached = wait_until(RESTS_WITHIN, || {
                 for base in &self.base_urls {
                     while call(&agent, base, &METHODS[0], &key.value, at, &self.seen) == Some(200) {}
                 }
                 standing = self.standing(key);
-                standing == (limits.quota, 0)
+                standing.iter().any(|quota| (quota.settled, quota.leased) == (quota.limit, 0))
             });
             assert!(
                 reached,
-                "seed {}: {standing:?} units of {} are settled and leased by key {at}",
-                mix.seed, limits.quota
+                "seed {}: demand of key {at} ends before {:?}: {standing:?}",
+                mix.seed, limits.quotas
             );
         }
         // Leases of other periods, which a wrong clock began, are given back when a plan changes.
@@ -150,11 +159,11 @@ impl World {
         assert!(closed, "seed {}: leases stay open: {:?}", mix.seed, self.periods());
     }
 
-    /// Units settled and units in open leases, in the present period.
-    fn standing(&self, key: &Key) -> (u64, u64) {
-        let query = "query($key: ID!) { quotaStatus(key: $key) { settled leased } }";
-        let status = &self.admin.data(query, json!({ "key": key.id }))["quotaStatus"][0];
-        (status["settled"].as_u64().unwrap(), status["leased"].as_u64().unwrap())
+    /// The key's quotas in their present periods.
+    fn standing(&self, key: &Key) -> Vec<Standing> {
+        let query = "query($key: ID!) { quotaStatus(key: $key) { limit settled leased } }";
+        let mut standings = self.admin.data(query, json!({ "key": key.id }));
+        serde_json::from_value(standings["quotaStatus"].take()).unwrap()
     }
 
     /// Compares what clients saw, records, sums and leases; answers the figures of the run.
@@ -184,11 +193,15 @@ impl World {
         for (at, (key, limits)) in self.keys.iter().zip(&mix.keys).enumerate() {
             let accepted = answers.values().filter(|(of, status, _)| *of == at && *status == 200);
             let accepted: u64 = accepted.map(|(_, _, units)| units).sum();
-            let periods = periods.iter().filter(|period| period.key == key.id).count() as u64;
-            assert!(
-                accepted <= limits.quota * periods,
-                "seed {seed}: key {at} was let through for {accepted} units"
-            );
+            for (kind, quota) in &limits.quotas {
+                let of_kind =
+                    |period: &&Period| period.key == key.id && period.kind.eq_ignore_ascii_case(kind);
+                let most = quota * periods.iter().filter(of_kind).count() as u64;
+                assert!(
+                    accepted <= most,
+                    "seed {seed}: key {at} was let through for {accepted} units of {most} a {kind}"
+                );
+            }
         }
         let accepted = answers.values().filter(|(_, status, _)| *status == 200).count();
         format!(
@@ -239,7 +252,7 @@ impl World {
     fn periods(&self) -> Vec<Period> {
         let keys: Vec<_> = self.keys.iter().map(|key| format!("'{}'", key.id)).collect();
         let select = format!(
-            "SELECT p.holder_id, p.period_start, p.period_end, p.quota_limit, p.settled, (SELECT count(*) \
+            "SELECT p.holder_id, p.kind, p.period_start, p.period_end, p.quota_limit, p.settled, (SELECT count(*) \
              FROM metering.quota_leases l WHERE l.holder_id = p.holder_id AND l.usage_plan_id = p.usage_plan_id AND l.kind = p.kind \
              AND l.period_start = p.period_start AND l.period_end = p.period_end AND l.closed_at IS NULL) \
              FROM metering.quota_periods p WHERE p.kind <> 'spend' AND p.holder_id IN ({}) ORDER BY 1, 2",
@@ -248,11 +261,12 @@ impl World {
         let rows = self.installation.postgres(&select);
         let row = |row: &Vec<String>| Period {
             key: row[0].clone(),
-            start: row[1].clone(),
-            end: row[2].clone(),
-            limit: row[3].parse().unwrap(),
-            settled: row[4].parse().unwrap(),
-            open_leases: row[5].parse().unwrap(),
+            kind: row[1].clone(),
+            start: row[2].clone(),
+            end: row[3].clone(),
+            limit: row[4].parse().unwrap(),
+            settled: row[5].parse().unwrap(),
+            open_leases: row[6].parse().unwrap(),
         };
         rows.iter().map(row).collect()
     }
