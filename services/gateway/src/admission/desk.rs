@@ -48,6 +48,8 @@ struct Want {
     purse: Arc<Purse>,
     send_at: i64,
     rounds: u32,
+    /// The latest date for which it was sent.
+    asked_for: i64,
 }
 
 #[derive(Debug)]

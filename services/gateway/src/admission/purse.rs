@@ -41,6 +41,8 @@ pub struct Purse {
 /// What metering last said where it gave no lease.
 #[derive(Debug, Default)]
 struct Verdict {
+    /// What is said of the end of a period says nothing of the time before it was asked: a clock that was ahead may be set right.
+    exhausted_from: AtomicI64,
     exhausted_until: AtomicI64,
     exhausted_above: AtomicU64,
     /// Holds until the desk lifts it.
@@ -154,11 +156,13 @@ impl Purse {
     #[inline]
     fn is_exhausted(&self, units: u64, now: i64) -> bool {
         now < self.verdict.exhausted_until.load(Ordering::Acquire)
+            && now >= self.verdict.exhausted_from.load(Ordering::Acquire)
             && units > self.verdict.exhausted_above.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_exhausted(&self, until: i64, left: u64) {
+    pub(super) fn set_exhausted(&self, from: i64, until: i64, left: u64) {
         self.verdict.exhausted_above.store(left, Ordering::Release);
+        self.verdict.exhausted_from.store(from, Ordering::Release);
         self.verdict.exhausted_until.store(until, Ordering::Release);
     }
 
@@ -172,7 +176,7 @@ impl Purse {
 
     /// Forgets what metering said: it has published a change.
     pub(super) fn clear_verdict(&self) {
-        self.set_exhausted(0, 0);
+        self.set_exhausted(0, 0, 0);
         self.set_scarce(false);
         self.set_unlimited(false);
     }

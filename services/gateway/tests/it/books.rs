@@ -26,6 +26,7 @@ struct Books {
     keeper: Keeper,
     desk: Desk,
     ledger: Ledger,
+    clock: Clock,
 }
 
 impl Books {
@@ -42,8 +43,9 @@ impl Books {
         desk.registered();
         let clock = Clock::manual(DateTime::from_timestamp_micros(NOW).unwrap());
         let port = ports.pop().unwrap();
-        let ledger = Ledger::new(&run, port, accounts, ask, Arc::new(Unrecorded::default()), clock).unwrap();
-        Self { directory, run, keeper, desk, ledger }
+        let ledger =
+            Ledger::new(&run, port, accounts, ask, Arc::new(Unrecorded::default()), clock.clone()).unwrap();
+        Self { directory, run, keeper, desk, ledger, clock }
     }
 
     fn call(&self, number: u128) -> Call {
@@ -121,6 +123,20 @@ fn an_answer_from_before_a_plan_change_refuses_no_call_after_it() {
     let budget = Some(Kind::Quota(Period::Day));
     let refused = Refusal { reason: Reason::QuotaExhausted, budget, retry_after_us: 1 };
     assert!(matches!(call.try_admit(&terms()), Decision::Refused(refusal) if refusal == refused));
+}
+
+#[test]
+fn a_used_up_period_refuses_no_call_once_a_clock_that_was_ahead_is_set_right() {
+    let mut books = Books::new();
+    let mut call = books.call(1);
+    assert!(matches!(call.try_admit(&terms()), Decision::Pending(_)));
+    let wish = books.wish().unwrap();
+    books.answer(wish, LeaseOutcome::Exhausted { until: i64::MAX, limit: 1, left: 0 });
+    assert!(matches!(call.try_admit(&terms()), Decision::Refused(_)), "the period of the clock is used up");
+
+    books.clock.set(DateTime::from_timestamp_micros(NOW - 26 * 3_600_000_000).unwrap());
+    assert!(matches!(call.try_admit(&terms()), Decision::Pending(_)), "yesterday's period was not asked for");
+    assert!(books.wish().is_some());
 }
 
 #[test]

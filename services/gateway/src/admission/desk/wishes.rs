@@ -34,7 +34,7 @@ impl Desk {
         }
         let lease = self.next_id(now);
         self.wanted_ids.insert(lease, budget);
-        self.wants.insert(budget, Want { lease, purse, send_at: now.timer, rounds: 0 });
+        self.wants.insert(budget, Want { lease, purse, send_at: now.timer, rounds: 0, asked_for: now.wall });
     }
 
     /// Puts the spare lease in the place of a current one that has nothing to give.
@@ -63,6 +63,7 @@ impl Desk {
         let mut due = Vec::new();
         for want in self.wants.values_mut().filter(|want| want.send_at <= now.timer).take(BATCH) {
             want.send_at = now.timer + RESEND_US;
+            want.asked_for = want.asked_for.max(now.wall);
             let purse = &want.purse;
             let need = purse.need.load(Ordering::Relaxed);
             let leases = [purse.current.load_full(), purse.spare.load_full()];
@@ -92,7 +93,7 @@ impl Desk {
                 return;
             }
         }
-        let id = want.lease;
+        let (id, asked_for) = (want.lease, want.asked_for);
         self.wants.remove(&budget);
         self.wanted_ids.remove(&id);
         // Whoever needs more than one unit says so again.
@@ -104,7 +105,7 @@ impl Desk {
                 self.install(id, &purse, units, (period_start, period_end), (limit, left), now);
             }
             LeaseOutcome::Scarce { .. } => self.set_scarce(&purse, now.timer + SCARCE_US),
-            LeaseOutcome::Exhausted { until, left, .. } => purse.set_exhausted(until, left),
+            LeaseOutcome::Exhausted { until, left, .. } => purse.set_exhausted(asked_for, until, left),
             LeaseOutcome::Unlimited => {
                 self.set_scarce(&purse, now.timer + CONTRADICTION_US);
                 purse.set_unlimited(true);
