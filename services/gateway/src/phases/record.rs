@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
+use common::id::TenantId;
 use contracts::metering::Counting;
 use contracts::record::{Reason, Subject};
 
@@ -21,6 +22,7 @@ use crate::worker::Worker;
 /// A record in the making. Those who feed it and those who close it run side by side, hence the cells.
 pub(crate) struct CallRecord<'a> {
     worker: &'a Worker,
+    tenant: TenantId,
     seat: Seat,
     call: RefCell<Option<Call>>,
     started: Instant,
@@ -58,6 +60,7 @@ impl<'a> CallRecord<'a> {
                 cx.worker.metrics.call_begun();
                 Step::Continue(Self {
                     worker: cx.worker,
+                    tenant: stage.tenant,
                     seat,
                     call: RefCell::new(Some(call)),
                     started: cx.started,
