@@ -3,7 +3,7 @@
 use super::workspace::Workspace;
 
 /// Ours, from the bottom to the top, each with those of ours that it may import.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("common", &[]),
     ("migrations", &[]),
     ("apidef", &["common"]),
@@ -11,6 +11,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("contracts", &["common", "apidef", "pricing"]),
     ("database", &["common", "contracts", "migrations"]),
     ("gateway", &["common", "apidef", "pricing", "contracts"]),
+    ("loadtests", &["common", "apidef", "contracts", "gateway"]),
     ("tenants", DOMAIN_ROLE),
     ("apis", DOMAIN_ROLE),
     ("metering", DOMAIN_ROLE),
