@@ -13,6 +13,7 @@ mod buckets;
 mod condition;
 mod config;
 mod cors;
+mod digits;
 mod errors;
 mod follow;
 mod hosts;
@@ -27,6 +28,7 @@ mod server;
 mod shares;
 mod snapshot;
 mod status;
+mod timer;
 mod upstream;
 mod worker;
 

@@ -50,7 +50,7 @@ pub(super) fn variable(cx: &Cx<'_>, route: &Route<'_>, name: &str) -> Option<Str
         "requestTime" => chrono::DateTime::from_timestamp_micros(cx.started_at)?
             .format("%d/%b/%Y:%H:%M:%S +0000")
             .to_string(),
-        "identity.sourceIp" => cx.peer.to_canonical().to_string(),
+        "identity.sourceIp" => cx.peer.text().to_owned(),
         "identity.userAgent" => text(cx.header("user-agent")?),
         _ => return None,
     })

@@ -3,17 +3,12 @@
 //! Owns the rules of RFC 9110 section 7.6 for an intermediary. Heads are written as bytes, once, into a buffer of the
 //! worker.
 
-use std::io::Write as _;
-use std::net::IpAddr;
-
 use apidef::resolve::Target;
 
+use crate::digits::Digits;
 use crate::phases::{Cx, KEY_HEADER, Route};
 use crate::snapshot::Upstream;
 use crate::upstream::{Framing, list_contains};
-
-/// The name the gateway goes by in `Via` and `Forwarded`.
-const PSEUDONYM: &str = "tollgate";
 
 /// True for header lines that belong to one connection (RFC 9110 section 7.6.1), whatever the case of `name`.
 /// `Trailer` is one of them because trailers are dropped.
@@ -125,24 +120,17 @@ pub(super) fn write_request_head(
 
 /// Says which way the request came: what earlier proxies said stays in lists, single values are the gateway's own.
 fn write_trace(out: &mut Vec<u8>, cx: &Cx<'_>) {
-    let peer = cx.peer.to_canonical();
-    let host = cx.host();
-    let version = if cx.request.version() >= actix_http::Version::HTTP_11 { "1.1" } else { "1.0" };
-    append(out, cx, "via", |out| write!(out, "{version} {PSEUDONYM}"));
-    append(out, cx, "x-forwarded-for", |out| write!(out, "{peer}"));
-    line(out, "x-forwarded-host", host.as_bytes());
+    let host = cx.host().as_bytes();
+    let is_http_11 = cx.request.version() >= actix_http::Version::HTTP_11;
+    append(out, cx, "via", &[if is_http_11 { b"1.1 tollgate" } else { b"1.0 tollgate" }]);
+    append(out, cx, "x-forwarded-for", &[cx.peer.text().as_bytes()]);
+    line(out, "x-forwarded-host", host);
     line(out, "x-forwarded-proto", b"http");
-    append(out, cx, "forwarded", |out| {
-        match peer {
-            IpAddr::V4(peer) => write!(out, "for={peer}")?,
-            IpAddr::V6(peer) => write!(out, "for=\"[{peer}]\"")?,
-        }
-        write!(out, ";host=\"{host}\";proto=http")
-    });
+    append(out, cx, "forwarded", &[cx.peer.forwarded().as_bytes(), b";host=\"", host, b"\";proto=http"]);
 }
 
-/// Writes a list header: the client's members, then ours.
-fn append(out: &mut Vec<u8>, cx: &Cx<'_>, name: &str, own: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) {
+/// Writes a list header: the client's members, then ours, which is given in parts.
+fn append(out: &mut Vec<u8>, cx: &Cx<'_>, name: &str, own: &[&[u8]]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     for earlier in cx.request.head().headers.get_all(name) {
@@ -151,14 +139,14 @@ fn append(out: &mut Vec<u8>, cx: &Cx<'_>, name: &str, own: impl FnOnce(&mut Vec<
             out.extend_from_slice(b", ");
         }
     }
-    // Writing to a vector cannot fail.
-    let _ = own(out);
+    for part in own {
+        out.extend_from_slice(part);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
 fn write_length(out: &mut Vec<u8>, length: u64) {
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "content-length: {length}\r\n");
+    line(out, "content-length", Digits::of(length).as_bytes());
 }
 
 fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {

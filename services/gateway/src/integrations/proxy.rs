@@ -164,7 +164,7 @@ async fn answer(
     record: &CallRecord<'_>,
     outbound: &mut Outbound<'_>,
 ) -> Result<(), Failure> {
-    let meta = relay::head(source, route.method.timeout, &request.moved).await?;
+    let meta = relay::head(source, route.method.timeout, &request.moved, outbound.timer()).await?;
     record.upstream_us.set(cx.elapsed_us());
     if !request.complete.get() {
         // Answered before the body was read: what is left of it would be taken for the next request.

@@ -1,14 +1,16 @@
 //! The answer of an upstream on its way to the client.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::Failure;
 use super::forward::is_hop_by_hop;
 use crate::phases::{CallRecord, Cx, Route};
 use crate::server::Outbound;
+use crate::timer::Timer;
 use crate::upstream::{Framing, Meta, Source, UpstreamError, list_contains};
 use crate::worker::request_id_text;
 use contracts::record::Reason;
@@ -21,18 +23,16 @@ pub(super) async fn head(
     source: &mut Source<'_>,
     limit: Duration,
     request_moved: &Cell<Instant>,
+    timer: &mut Timer,
 ) -> Result<Meta, Failure> {
-    let head = source.head();
-    tokio::pin!(head);
+    let mut head = pin!(source.head());
     loop {
-        let still = request_moved.get().elapsed();
-        if still >= limit {
-            return Err(Failure::TimedOut);
+        let deadline = request_moved.get() + limit;
+        if let Some(meta) = timer.until(deadline.into(), head.as_mut()).await {
+            return Ok(meta?);
         }
-        tokio::select! {
-            biased;
-            meta = &mut head => return Ok(meta?),
-            () = sleep(limit - still) => {}
+        if request_moved.get() + limit <= deadline {
+            return Err(Failure::TimedOut);
         }
     }
 }

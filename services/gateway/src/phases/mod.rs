@@ -6,12 +6,12 @@
 mod admit;
 mod bill;
 mod key;
+mod peer;
 mod preflight;
 pub(crate) mod record;
 pub(crate) mod respond;
 mod route;
 
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ use contracts::record::Reason;
 
 pub(crate) use self::admit::crowded;
 pub(crate) use self::key::KEY_HEADER;
+pub(crate) use self::peer::Peer;
 pub(crate) use self::record::CallRecord;
 pub(crate) use self::route::Route;
 
@@ -40,7 +41,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) request: &'a Request,
     pub(crate) id: RequestId,
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: &'a Peer,
     /// Microseconds since the epoch.
     pub(crate) started_at: i64,
     pub(crate) started: Instant,
@@ -88,7 +89,7 @@ impl<'a> Cx<'a> {
 pub(crate) async fn run(
     worker: &Worker,
     request: &Request,
-    peer: IpAddr,
+    peer: &Peer,
     inbound: &mut Inbound<'_>,
     outbound: &mut Outbound<'_>,
 ) -> Ending {

@@ -52,7 +52,7 @@ impl<'a> CallRecord<'a> {
             method: cx.method(),
             route,
             path: cx.path(),
-            client_ip: Some(cx.peer.to_canonical()),
+            client_ip: Some(cx.peer.address()),
             started_at: cx.started_at,
         });
         match opened {

@@ -15,7 +15,7 @@ use super::outbound::Outbound;
 use super::scan::Malformed;
 use crate::answer::Answer;
 use crate::errors::Refusal;
-use crate::phases;
+use crate::phases::{self, Peer};
 use crate::worker::Worker;
 
 /// How long a client may go on sending after an answer that ends its connection.
@@ -34,7 +34,8 @@ pub(crate) enum Ending {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(mut io: TcpStream, worker: Rc<Worker>) {
-    let Ok(peer) = io.peer_addr() else { return };
+    let Ok(address) = io.peer_addr() else { return };
+    let peer = Peer::new(address.ip());
     if io.set_nodelay(true).is_err() {
         return;
     }
@@ -62,7 +63,7 @@ pub(crate) async fn serve(mut io: TcpStream, worker: Rc<Worker>) {
             head.method == actix_http::Method::HEAD,
             keep_alive,
         );
-        match phases::run(&worker, &request, peer.ip(), &mut inbound, &mut outbound).await {
+        match phases::run(&worker, &request, &peer, &mut inbound, &mut outbound).await {
             Ending::Keep if inbound.discard_rest().await => {
                 // One request in a turn: what a client sends ahead waits behind the other connections.
                 if inbound.has_more() {

@@ -13,12 +13,13 @@ use actix_http::{Request, ServiceConfig};
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::ReadHalf;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::codec::Decoder as _;
 
 use super::pace::Pace;
 use super::scan::{Malformed, head_length};
 use super::{Drain, Limits};
+use crate::timer::Timer;
 use crate::upstream::Framing;
 
 const READ_SIZE: usize = 8 * 1024;
@@ -58,6 +59,7 @@ pub(crate) struct Inbound<'a> {
     body: BodyState,
     framing: Option<Framing>,
     pace: Pace,
+    timer: Timer,
     expects_continue: bool,
     understands_interim: bool,
     first: bool,
@@ -83,6 +85,7 @@ impl<'a> Inbound<'a> {
             body: BodyState::Complete,
             framing: None,
             pace: Pace::default(),
+            timer: Timer::default(),
             expects_continue: false,
             understands_interim: false,
             first: true,
@@ -107,20 +110,20 @@ impl<'a> Inbound<'a> {
                 let wait = if self.first { self.limits.head() } else { self.limits.keep_alive() };
                 tokio::select! {
                     biased;
-                    received = timeout(wait, read) => received,
+                    received = self.timer.until(Instant::now() + wait, read) => received,
                     () = drain.requested() => return Ok(None),
                 }
             } else {
                 let at = *deadline.get_or_insert_with(|| Instant::now() + self.limits.head());
-                timeout_at(at, read).await
+                self.timer.until(at, read).await
             };
             match received {
-                Ok(Ok(0)) if self.buffer.is_empty() => return Ok(None),
-                Ok(Ok(0)) => return Err(Malformed::Bad),
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) => return Ok(None),
-                Err(_) if self.buffer.is_empty() => return Ok(None),
-                Err(_) => return Err(Malformed::TimedOut),
+                Some(Ok(0)) if self.buffer.is_empty() => return Ok(None),
+                Some(Ok(0)) => return Err(Malformed::Bad),
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return Ok(None),
+                None if self.buffer.is_empty() => return Ok(None),
+                None => return Err(Malformed::TimedOut),
             }
         }
     }
@@ -227,15 +230,15 @@ impl<'a> Inbound<'a> {
             let size = if large { LARGE_READ_SIZE } else { READ_SIZE };
             let read = read_some(&mut self.read, &mut self.buffer, size);
             let began = Instant::now();
-            let received = timeout(self.pace.patience(self.limits), read).await;
+            let received = self.timer.until(began + self.pace.patience(self.limits), read).await;
             self.pace.waited(began.elapsed());
             match received {
-                Ok(Ok(0) | Err(_)) => {
+                Some(Ok(0) | Err(_)) => {
                     self.sending_ended = true;
                     return Err(BodyFault::Gone);
                 }
-                Ok(Ok(_)) => {}
-                Err(_) => {
+                Some(Ok(_)) => {}
+                None => {
                     self.last = true;
                     return Err(BodyFault::Stalled);
                 }
@@ -301,8 +304,12 @@ impl<'a> Inbound<'a> {
     }
 }
 
+/// Reads what has come, at most about `size`. Room that is left from the last read is used up first: the head before it still
+/// holds on to the same memory, so more room would be new memory for each request.
 async fn read_some(read: &mut ReadHalf<'_>, buffer: &mut BytesMut, size: usize) -> std::io::Result<usize> {
-    buffer.reserve(size);
+    if buffer.capacity() - buffer.len() < size / 4 {
+        buffer.reserve(size);
+    }
     read.read_buf(buffer).await
 }
 

@@ -11,8 +11,10 @@ use actix_http::ServiceConfig;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::WriteHalf;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
+use crate::digits::Digits;
+use crate::timer::Timer;
 use crate::upstream::write_chunk;
 
 /// Pieces above this go to the socket from where they are instead of through the write buffer.
@@ -39,6 +41,7 @@ pub(crate) struct Outbound<'a> {
     config: ServiceConfig,
     begun: &'a Cell<bool>,
     stall: Duration,
+    timer: Timer,
     http_11: bool,
     request_is_head: bool,
     keep_alive: bool,
@@ -62,6 +65,7 @@ impl<'a> Outbound<'a> {
             config,
             begun,
             stall,
+            timer: Timer::default(),
             http_11: true,
             request_is_head: false,
             keep_alive: false,
@@ -122,13 +126,13 @@ impl<'a> Outbound<'a> {
 
     /// Asks a client that waits for it to send its body.
     pub(crate) async fn write_continue(&mut self) -> io::Result<()> {
-        within(self.stall, self.write.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")).await
+        write_within(self.stall, &mut self.timer, &mut self.write, b"HTTP/1.1 100 Continue\r\n\r\n").await
     }
 
     /// Begins the head.
     pub(crate) fn status(&mut self, status: u16) {
         self.buffer.extend_from_slice(b"HTTP/1.1 ");
-        push_number(&mut self.buffer, u64::from(status));
+        self.buffer.extend_from_slice(Digits::of(u64::from(status)).as_bytes());
         self.buffer.extend_from_slice(b" ");
         let reason =
             actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
@@ -163,7 +167,7 @@ impl<'a> Outbound<'a> {
         match (length, self.framing) {
             (Some(length), _) if !no_content => {
                 self.buffer.extend_from_slice(b"content-length: ");
-                push_number(&mut self.buffer, length);
+                self.buffer.extend_from_slice(Digits::of(length).as_bytes());
                 self.buffer.extend_from_slice(b"\r\n");
             }
             (None, BodyFraming::Chunked) => {
@@ -194,6 +198,11 @@ impl<'a> Outbound<'a> {
         }
     }
 
+    /// A timer for what the answer waits for, where it is not this connection.
+    pub(crate) fn timer(&mut self) -> &mut Timer {
+        &mut self.timer
+    }
+
     /// Bytes that wait in the buffer.
     pub(crate) fn pending(&self) -> usize {
         self.buffer.len()
@@ -215,7 +224,7 @@ impl<'a> Outbound<'a> {
         }
         self.flush().await?;
         self.sent += payload.len() as u64;
-        within(self.stall, self.write.write_all(payload)).await
+        write_within(self.stall, &mut self.timer, &mut self.write, payload).await
     }
 
     /// Sends what is in the buffer.
@@ -224,7 +233,7 @@ impl<'a> Outbound<'a> {
             return Ok(());
         }
         self.begun.set(true);
-        let result = within(self.stall, self.write.write_all(&self.buffer)).await;
+        let result = write_within(self.stall, &mut self.timer, &mut self.write, &self.buffer).await;
         self.reached |= result.is_ok();
         if self.buffer.capacity() > KEPT_CAPACITY {
             self.buffer = BytesMut::with_capacity(2 * 1024);
@@ -247,24 +256,19 @@ impl<'a> Outbound<'a> {
     }
 }
 
-/// A write that makes no progress for `stall` is given up. Socket buffers take most writes at once, without a timer.
-async fn within(stall: Duration, write: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    match timeout(stall, write).await {
-        Ok(result) => result,
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
-    }
-}
-
-fn push_number(out: &mut BytesMut, mut number: u64) {
-    let mut digits = [0_u8; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
+/// A write that is not taken within `stall` is given up. Socket buffers take most writes at once, without a timer.
+async fn write_within(
+    stall: Duration,
+    timer: &mut Timer,
+    write: &mut WriteHalf<'_>,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let sent = match write.try_write(bytes) {
+        Ok(sent) if sent == bytes.len() => return Ok(()),
+        Ok(sent) => sent,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+        Err(error) => return Err(error),
+    };
+    let rest = write.write_all(&bytes[sent..]);
+    timer.until(Instant::now() + stall, rest).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }

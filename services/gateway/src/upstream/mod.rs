@@ -155,7 +155,11 @@ impl Client {
 }
 
 async fn send_head(connection: &Connection, head: &[u8]) -> std::io::Result<()> {
+    let sent = connection.stream.borrow().try_write(head)?;
+    if sent == head.len() {
+        return Ok(());
+    }
     let mut half = Half(&connection.stream);
-    half.write_all(head).await?;
+    half.write_all(&head[sent..]).await?;
     half.flush().await
 }
