@@ -104,6 +104,8 @@ class Bench:
         self.layout, self.body_bytes, self.upstream_port = layout, body_bytes, upstream_port
         os.makedirs(f"{peers.ROOT}/.cache/loadtests", exist_ok=True)
         self.directory = tempfile.mkdtemp(prefix="run-", dir=f"{peers.ROOT}/.cache/loadtests")
+        # Workers of nginx that root starts belong to another user.
+        os.chmod(self.directory, 0o755)
         self.proxies = []
         self.seed = 0
         upstream_layout = Layout.__new__(Layout)
@@ -120,7 +122,7 @@ class Bench:
             proxy.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def start_gateway(self, name="tollgate", port=21001, workers=1, keys=peers.KEYS, apis=peers.HOSTS, routes=peers.ROUTES):
+    def start_gateway(self, name="tollgate", port=21001, *, workers=1, keys=peers.KEYS, apis=peers.HOSTS, routes=peers.ROUTES):
         command = [
             GATEWAY, "--port", str(port), "--upstream", f"http://127.0.0.1:{self.upstream_port}",
             "--directory", f"{self.directory}/{name}", "--keys", str(keys), "--apis", str(apis),

@@ -1,4 +1,4 @@
--- Requests of the load tests for wrk: `wrk -s wrk.lua URL -- KEYS ACTIVE APIS ROUTES RATE_PER_CONNECTION`.
+-- Requests of the load tests for wrk: `wrk -s wrk.lua URL -- KEYS ACTIVE APIS ROUTES RATE_PER_CONNECTION SEED`.
 -- KEYS keys exist, ACTIVE of them are used; key n opens the ten APIs of its plan. With a rate, each connection waits between its
 -- requests for times that are exponentially distributed around 1/rate.
 
@@ -37,7 +37,7 @@ end
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    '{"answered": %d, "seconds": %.6f, "bytes": %d, "refused": %d, "broken": %d, "p50_us": %d, "p99_us": %d}\n',
+    '{"answered": %d, "seconds": %.6f, "bytes": %d, "refused": %d, "broken": %d, "p50_us": %d, "p99_us": %d, "max_us": %d}\n',
     summary.requests, summary.duration / 1e6, summary.bytes, errors.status,
-    errors.connect + errors.read + errors.write + errors.timeout, latency:percentile(50), latency:percentile(99)))
+    errors.connect + errors.read + errors.write + errors.timeout, latency:percentile(50), latency:percentile(99), latency.max))
 end

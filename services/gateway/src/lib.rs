@@ -13,7 +13,6 @@ mod buckets;
 mod condition;
 mod config;
 mod cors;
-mod digits;
 mod errors;
 mod follow;
 mod hosts;

@@ -4,8 +4,6 @@
 //! ones come in 60 seconds. Of several throttles the tightest is told, by the name of its scope. The numbers are what this
 //! gateway knows: others may spend of a quota at the same time, and what is left of a throttle is its share of a common one.
 
-use std::io::Write as _;
-
 use contracts::metering::Period;
 use contracts::record::{Reason, ThrottleScope};
 
@@ -140,9 +138,7 @@ impl RateLimits {
         let mut text = Vec::with_capacity(96);
         for (name, limit) in limits() {
             if let Some(most) = limit.most {
-                separate(&mut text);
-                // Writing to a vector cannot fail.
-                let _ = write!(text, "\"{name}\";q={most};w={}", limit.window_seconds);
+                member(&mut text, name, (b";q=", most), (b";w=", limit.window_seconds));
             }
         }
         if !text.is_empty() {
@@ -151,8 +147,7 @@ impl RateLimits {
         text.clear();
         for (name, limit) in limits() {
             if let Some((left, seconds)) = limit.left {
-                separate(&mut text);
-                let _ = write!(text, "\"{name}\";r={left};t={seconds}");
+                member(&mut text, name, (b";r=", left), (b";t=", seconds));
             }
         }
         if !text.is_empty() {
@@ -169,9 +164,17 @@ const fn window(period: Period) -> u64 {
     }
 }
 
-fn separate(text: &mut Vec<u8>) {
+/// Adds `"name";parameter;parameter` to a list.
+fn member(text: &mut Vec<u8>, name: &str, first: (&[u8; 3], u64), second: (&[u8; 3], u64)) {
     if !text.is_empty() {
         text.extend_from_slice(b", ");
+    }
+    text.push(b'"');
+    text.extend_from_slice(name.as_bytes());
+    text.push(b'"');
+    for (parameter, number) in [first, second] {
+        text.extend_from_slice(parameter);
+        text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 }
 

@@ -5,7 +5,6 @@
 
 use apidef::resolve::Target;
 
-use crate::digits::Digits;
 use crate::phases::{Cx, KEY_HEADER, Route};
 use crate::snapshot::Upstream;
 use crate::upstream::{Framing, list_contains};
@@ -146,7 +145,7 @@ fn append(out: &mut Vec<u8>, cx: &Cx<'_>, name: &str, own: &[&[u8]]) {
 }
 
 fn write_length(out: &mut Vec<u8>, length: u64) {
-    line(out, "content-length", Digits::of(length).as_bytes());
+    line(out, "content-length", itoa::Buffer::new().format(length).as_bytes());
 }
 
 fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {

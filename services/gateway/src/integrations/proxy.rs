@@ -95,10 +95,14 @@ async fn attempt(
     let client = &cx.worker.client;
     let may_watch = inbound.body_complete();
     let deadline = request.moved.get() + route.method.timeout;
-    let mut exchange = tokio::select! {
-        biased;
-        opened = super::open(cx, upstream, head, fresh, deadline, record) => opened?,
-        () = inbound.gone(), if may_watch => return Err(Failure::ClientGone),
+    let pooled = if fresh { None } else { client.open_pooled(&upstream.origin, head) };
+    let mut exchange = match pooled {
+        Some(exchange) => exchange,
+        None => tokio::select! {
+            biased;
+            opened = super::open(cx, upstream, head, fresh, deadline, record) => opened?,
+            () = inbound.gone(), if may_watch => return Err(Failure::ClientGone),
+        },
     };
     if inbound.awaits_continue() {
         outbound.write_continue().await.map_err(|_| Failure::ClientGone)?;

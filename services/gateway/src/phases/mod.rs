@@ -40,6 +40,7 @@ pub(crate) type Step<T> = ControlFlow<Answer, T>;
 pub(crate) struct Cx<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) request: &'a Request,
+    host: &'a str,
     pub(crate) id: RequestId,
     pub(crate) peer: &'a Peer,
     /// Microseconds since the epoch.
@@ -58,10 +59,9 @@ impl<'a> Cx<'a> {
         self.header("origin")
     }
 
-    /// The host the client asked for: of the target when it is absolute (RFC 9112 section 3.2.2), else the Host header.
-    pub(crate) fn host(&self) -> &'a str {
-        let target = self.request.head().uri.authority().map(|authority| authority.as_str());
-        target.or_else(|| std::str::from_utf8(self.header("host")?).ok()).unwrap_or_default()
+    /// The host the client asked for.
+    pub(crate) const fn host(&self) -> &'a str {
+        self.host
     }
 
     /// The path as sent.
@@ -85,6 +85,14 @@ impl<'a> Cx<'a> {
     }
 }
 
+/// Of the target when it is absolute (RFC 9112 section 3.2.2), else the Host header.
+fn host_of(request: &Request) -> &str {
+    let head = request.head();
+    let target = head.uri.authority().map(|authority| authority.as_str());
+    let header = || std::str::from_utf8(head.headers.get("host")?.as_bytes()).ok();
+    target.or_else(header).unwrap_or_default()
+}
+
 /// Serves one request to its end.
 pub(crate) async fn run(
     worker: &Worker,
@@ -95,7 +103,15 @@ pub(crate) async fn run(
 ) -> Ending {
     let started_at = worker.clock.micros();
     let id = worker.new_request_id(started_at);
-    let cx = Cx { worker, request, id, peer, started_at, started: common::clock::monotonic() };
+    let cx = Cx {
+        worker,
+        request,
+        host: host_of(request),
+        id,
+        peer,
+        started_at,
+        started: common::clock::monotonic(),
+    };
     let live = worker.live();
 
     if let ControlFlow::Break(answer) = route::target(&cx) {

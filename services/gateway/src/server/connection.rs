@@ -3,6 +3,7 @@
 //! Owns the life of a connection; what becomes of a request is the phases' business.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -45,8 +46,11 @@ pub(crate) async fn serve(mut io: TcpStream, worker: Rc<Worker>) {
     let mut inbound = Inbound::new(read, worker.http.clone(), limits, &response_begun);
     let mut outbound = Outbound::new(write, worker.http.clone(), &response_begun, limits.write_stall());
 
+    // One for the whole connection: each request would have to enter and to leave the list of those that wait.
+    let mut drained = pin!(worker.drain.requested());
+
     let ending = loop {
-        let request = match inbound.request(&worker.drain).await {
+        let request = match inbound.request(drained.as_mut()).await {
             Ok(Some(request)) => request,
             Ok(None) => break Ending::Abort,
             Err(malformed) => {

@@ -5,6 +5,7 @@
 //! the codec's idea of the current request changes with every head it reads.
 
 use std::cell::Cell;
+use std::pin::Pin;
 use std::time::Duration;
 
 use actix_http::error::ParseError;
@@ -16,9 +17,9 @@ use tokio::net::tcp::ReadHalf;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::codec::Decoder as _;
 
+use super::Limits;
 use super::pace::Pace;
 use super::scan::{Malformed, head_length};
-use super::{Drain, Limits};
 use crate::timer::Timer;
 use crate::upstream::Framing;
 
@@ -95,7 +96,11 @@ impl<'a> Inbound<'a> {
     }
 
     /// The next request's head; none when the client has ended, fallen silent, or the server drains.
-    pub(crate) async fn request(&mut self, drain: &Drain) -> Result<Option<Request>, Malformed> {
+    /// `drained` is not to be used again after that.
+    pub(crate) async fn request(
+        &mut self,
+        mut drained: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Option<Request>, Malformed> {
         let mut deadline = None;
         loop {
             if !self.buffer.is_empty() && head_length(&self.buffer, self.limits)?.is_some() {
@@ -111,7 +116,7 @@ impl<'a> Inbound<'a> {
                 tokio::select! {
                     biased;
                     received = self.timer.until(Instant::now() + wait, read) => received,
-                    () = drain.requested() => return Ok(None),
+                    () = drained.as_mut() => return Ok(None),
                 }
             } else {
                 let at = *deadline.get_or_insert_with(|| Instant::now() + self.limits.head());

@@ -13,7 +13,6 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::WriteHalf;
 use tokio::time::Instant;
 
-use crate::digits::Digits;
 use crate::timer::Timer;
 use crate::upstream::write_chunk;
 
@@ -132,7 +131,7 @@ impl<'a> Outbound<'a> {
     /// Begins the head.
     pub(crate) fn status(&mut self, status: u16) {
         self.buffer.extend_from_slice(b"HTTP/1.1 ");
-        self.buffer.extend_from_slice(Digits::of(u64::from(status)).as_bytes());
+        self.buffer.extend_from_slice(itoa::Buffer::new().format(u64::from(status)).as_bytes());
         self.buffer.extend_from_slice(b" ");
         let reason =
             actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
@@ -167,7 +166,7 @@ impl<'a> Outbound<'a> {
         match (length, self.framing) {
             (Some(length), _) if !no_content => {
                 self.buffer.extend_from_slice(b"content-length: ");
-                self.buffer.extend_from_slice(Digits::of(length).as_bytes());
+                self.buffer.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
                 self.buffer.extend_from_slice(b"\r\n");
             }
             (None, BodyFraming::Chunked) => {

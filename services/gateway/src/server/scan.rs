@@ -4,6 +4,8 @@
 //! says less about what it refuses (a long URL is just a bad one). This scan looks at lines only; meaning stays with the
 //! parser.
 
+use memchr::memchr;
+
 use super::Limits;
 
 /// Why a request is refused before any API has seen it.
@@ -26,7 +28,7 @@ pub(crate) fn head_length(buffer: &[u8], limits: &Limits) -> Result<Option<usize
     let mut request_line = None;
     loop {
         let rest = &buffer[start..];
-        let Some(newline) = rest.iter().position(|byte| *byte == b'\n') else {
+        let Some(newline) = memchr(b'\n', rest) else {
             check_sizes(request_line, start, rest.len(), limits)?;
             return Ok(None);
         };

@@ -107,14 +107,17 @@ impl KeyEntry {
     }
 }
 
-#[derive(Debug, Clone, Default)]
-pub(super) struct Leaf {
-    /// Sorted; apart from the entries, so that a search stays within a few cache lines.
-    hashes: Box<[KeyHash]>,
-    entries: Box<[KeyEntry]>,
+/// A value and what it opens, side by side: a search that ends at the value has the entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    hash: KeyHash,
+    entry: KeyEntry,
 }
 
-pub(super) type Node = Arc<[Arc<Leaf>; BRANCHES]>;
+/// Sorted by hash.
+type Leaf = Arc<[Item]>;
+
+pub(super) type Node = Arc<[Leaf; BRANCHES]>;
 
 /// The table. Cloning shares everything.
 #[derive(Debug, Clone)]
@@ -125,7 +128,7 @@ pub(crate) struct KeyTable {
 
 impl Default for KeyTable {
     fn default() -> Self {
-        let leaf = Arc::new(Leaf::default());
+        let leaf = Leaf::default();
         let node: Node = Arc::new(std::array::from_fn(|_| leaf.clone()));
         Self { root: Arc::new(std::array::from_fn(|_| node.clone())), len: 0 }
     }
@@ -136,7 +139,7 @@ impl KeyTable {
     pub(crate) fn get(&self, hash: KeyHash) -> Option<&KeyEntry> {
         let (high, low) = hash.branches();
         let leaf = &self.root[high][low];
-        leaf.hashes.binary_search(&hash).ok().map(|at| &leaf.entries[at])
+        position(leaf, hash).ok().map(|at| &leaf[at].entry)
     }
 
     /// The branches of the first level; one that two tables share holds the same entries in both.
@@ -146,7 +149,7 @@ impl KeyTable {
 
     /// Every entry below one branch of the first level.
     pub(super) fn entries(&self, branch: usize) -> impl Iterator<Item = (KeyHash, &KeyEntry)> {
-        self.root[branch].iter().flat_map(|leaf| leaf.hashes.iter().copied().zip(leaf.entries.iter()))
+        self.root[branch].iter().flat_map(|leaf| leaf.iter().map(|item| (item.hash, &item.entry)))
     }
 
     /// Values held.
@@ -158,11 +161,12 @@ impl KeyTable {
     pub(crate) fn insert(&mut self, hash: KeyHash, entry: KeyEntry) {
         let (high, low) = hash.branches();
         let leaf = self.leaf_mut(high, low);
-        match leaf.hashes.binary_search(&hash) {
-            Ok(at) => leaf.entries[at] = entry,
+        match position(leaf, hash) {
+            Ok(at) => Arc::make_mut(leaf)[at].entry = entry,
             Err(at) => {
-                leaf.hashes = with_inserted(&leaf.hashes, at, hash);
-                leaf.entries = with_inserted(&leaf.entries, at, entry);
+                let (before, after) = leaf.split_at(at);
+                let item = std::iter::once(Item { hash, entry });
+                *leaf = before.iter().copied().chain(item).chain(after.iter().copied()).collect();
                 self.len += 1;
             }
         }
@@ -172,35 +176,23 @@ impl KeyTable {
     pub(crate) fn remove(&mut self, prefix: u64, key: KeyId) {
         let (high, low) = branches(prefix);
         let leaf = &self.root[high][low];
-        let start = leaf.hashes.partition_point(|hash| hash.prefix() < prefix);
-        let same_prefix = (start..leaf.hashes.len()).take_while(|at| leaf.hashes[*at].prefix() == prefix);
-        let Some(at) = same_prefix.into_iter().find(|at| leaf.entries[*at].key == key) else { return };
+        let start = leaf.partition_point(|item| item.hash.prefix() < prefix);
+        let same_prefix = (start..leaf.len()).take_while(|at| leaf[*at].hash.prefix() == prefix);
+        let Some(at) = same_prefix.into_iter().find(|at| leaf[*at].entry.key == key) else { return };
         let leaf = self.leaf_mut(high, low);
-        leaf.hashes = with_removed(&leaf.hashes, at);
-        leaf.entries = with_removed(&leaf.entries, at);
+        let (before, after) = leaf.split_at(at);
+        *leaf = before.iter().chain(&after[1..]).copied().collect();
         self.len -= 1;
     }
 
     fn leaf_mut(&mut self, high: usize, low: usize) -> &mut Leaf {
         let root = Arc::make_mut(&mut self.root);
-        let node = Arc::make_mut(&mut root[high]);
-        Arc::make_mut(&mut node[low])
+        &mut Arc::make_mut(&mut root[high])[low]
     }
 }
 
-fn with_inserted<T: Copy>(items: &[T], at: usize, item: T) -> Box<[T]> {
-    let mut out = Vec::with_capacity(items.len() + 1);
-    out.extend_from_slice(&items[..at]);
-    out.push(item);
-    out.extend_from_slice(&items[at..]);
-    out.into_boxed_slice()
-}
-
-fn with_removed<T: Copy>(items: &[T], at: usize) -> Box<[T]> {
-    let mut out = Vec::with_capacity(items.len() - 1);
-    out.extend_from_slice(&items[..at]);
-    out.extend_from_slice(&items[at + 1..]);
-    out.into_boxed_slice()
+fn position(leaf: &[Item], hash: KeyHash) -> Result<usize, usize> {
+    leaf.binary_search_by_key(&hash, |item| item.hash)
 }
 
 #[cfg(test)]
@@ -271,6 +263,6 @@ mod tests {
 
     #[test]
     fn an_entry_with_its_hash_takes_at_most_eighty_bytes() {
-        assert!(size_of::<KeyEntry>() + size_of::<KeyHash>() <= 80, "{}", size_of::<KeyEntry>());
+        assert!(size_of::<Item>() <= 80, "{}", size_of::<Item>());
     }
 }

@@ -3,6 +3,8 @@
 //! Owns which response is accepted at all; knows no socket. Whatever two parsers could read differently is refused,
 //! because the gateway answers for what it passes on.
 
+use std::mem::MaybeUninit;
+
 use super::FramingFault;
 
 /// More header lines than this are refused.
@@ -57,9 +59,10 @@ pub(crate) fn parse(
     request_is_head: bool,
     spans: &mut Vec<HeaderSpan>,
 ) -> Result<Option<Meta>, FramingFault> {
-    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut lines);
-    let length = match response.parse(buffer) {
+    let mut lines = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsing = httparse::ParserConfig::default();
+    let length = match parsing.parse_response_with_uninit_headers(&mut response, buffer, &mut lines) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(FramingFault::Head),

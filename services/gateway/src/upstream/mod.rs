@@ -112,6 +112,22 @@ impl Client {
         self.head_limit
     }
 
+    /// Sends a request's head to `origin` on a pooled connection that takes it whole and at once; none when there is no such
+    /// connection.
+    pub(crate) fn open_pooled(&self, origin: &Origin, head: &[u8]) -> Option<Exchange> {
+        if origin.tls {
+            return None;
+        }
+        while let Some(connection) = self.pool.take(origin) {
+            // One that takes only a part is closed: a head that is cut short is no request.
+            let sent = connection.stream.borrow().try_write(head);
+            if sent.is_ok_and(|sent| sent == head.len()) {
+                return Some(Exchange::new(origin.clone(), connection, true));
+            }
+        }
+        None
+    }
+
     /// Sends a request's head to `origin`. `fresh` asks for a new connection, after a pooled one turned out to be dead.
     pub(crate) async fn open(
         &self,
@@ -155,11 +171,7 @@ impl Client {
 }
 
 async fn send_head(connection: &Connection, head: &[u8]) -> std::io::Result<()> {
-    let sent = connection.stream.borrow().try_write(head)?;
-    if sent == head.len() {
-        return Ok(());
-    }
     let mut half = Half(&connection.stream);
-    half.write_all(&head[sent..]).await?;
+    half.write_all(head).await?;
     half.flush().await
 }

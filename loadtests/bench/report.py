@@ -1,6 +1,9 @@
 """Figures as text: medians with their spread."""
 
 import statistics
+import subprocess
+
+from . import peers
 
 
 def spread(values):
@@ -10,7 +13,8 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "all": values}
 
 
-def _cell(value, digits=1):
+def text(value, digits=1):
+    """A figure, or the median of several with least and most."""
     if value is None:
         return ""
     if isinstance(value, dict):
@@ -18,6 +22,7 @@ def _cell(value, digits=1):
     return f"{value:.{digits}f}"
 
 
+# Of a row: what it is called in it, on screen, and its digits after the point.
 COLUMNS = [
     ("cpu_us", "CPU us/request", 1),
     ("x_nginx_plain", "x nginx-plain", 2),
@@ -38,13 +43,26 @@ def grid(header, lines):
     return "\n".join(out)
 
 
-def table(report):
-    """The report of `run` for a person."""
-    out = [
+def commit():
+    """The commit that is measured."""
+    named = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=peers.ROOT, capture_output=True, text=True, check=False
+    )
+    return named.stdout.strip()
+
+
+def described(report):
+    """Under which circumstances the figures were taken."""
+    return (
         f"commit {report['commit']}, {report['cores']} cores, {report['connections']} connections, {report['rounds']} rounds of "
         f"{report['seconds']} s, load average {report['load_before']} before and {report['load_after']} after. "
         "Medians (least-most)."
-    ]
+    )
+
+
+def table(report):
+    """The report of `run` for a person."""
+    out = [described(report)]
     for name, result in report["scenarios"].items():
         rows = result["rows"]
         shown = [column for column in COLUMNS if any(column[0] in row for row in rows.values())]
@@ -53,7 +71,7 @@ def table(report):
         if "rate" in result:
             title += f"; latency at {result['rate']:.0f} requests/s"
         lines = [
-            [row_name, *(_cell(row.get(column), digits) for column, _, digits in shown)] for row_name, row in rows.items()
+            [row_name, *(text(row.get(column), digits) for column, _, digits in shown)] for row_name, row in rows.items()
         ]
         out += ["", title, "", grid(["proxy", *(label for _, label, _ in shown)], lines)]
         for row_name, row in rows.items():
@@ -61,5 +79,5 @@ def table(report):
                 calls = ", ".join(f"{call} {count:.2f}" for call, count in row["syscalls"].items() if count >= 0.02)
                 out.append(f"{'' if out[-1].startswith('syscalls') else chr(10)}syscalls of {row_name}: {calls}")
         for row_name, scale in result.get("scaling", {}).items():
-            out.append(f"two workers of {row_name} do {_cell(scale, 2)} x the work of one, by {result['by']}")
+            out.append(f"two workers of {row_name} do {text(scale, 2)} x the work of one, by {result['by']}")
     return "\n".join(out)
