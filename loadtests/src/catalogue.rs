@@ -11,7 +11,7 @@ use clap::Args;
 use common::id::{ApiId, DeploymentId, KeyId, TenantId, UsagePlanId};
 use contracts::apis::{StageEntry, StageSettings};
 use contracts::metering::{
-    AccessEntry, DegradedMode, KeyEntry, Period, PlanStage, Quota, Throttle, UsagePlanEntry,
+    AccessEntry, KeyEntry, Period, PeriodBegin, PlanStage, PlanTerms, Quota, Throttle, UsagePlanEntry,
 };
 use uuid::Uuid;
 
@@ -70,6 +70,7 @@ impl Catalogue {
             usage_plans: vec![plan_id(plan)],
             subscription: None,
             plan: None,
+            spend_price_micros: None,
         }
     }
 
@@ -78,16 +79,17 @@ impl Catalogue {
         UsagePlanEntry {
             id: plan_id(number),
             tenant: tenant(number),
-            throttle: Some(Throttle { rate_limit: 1_000_000.0, burst_limit: 1_000_000 }),
-            quota: Some(Quota { limit: QUOTA, period: Period::Month, offset: 0 }),
-            stages: apis
-                .map(|number| PlanStage {
-                    api_id: api_id(number),
-                    stage: STAGE.to_owned(),
-                    throttle: BTreeMap::new(),
-                })
-                .collect(),
-            degraded: DegradedMode::Refuse,
+            terms: PlanTerms {
+                throttle: Some(Throttle { rate_limit: 1_000_000.0, burst_limit: 1_000_000 }),
+                quotas: vec![Quota {
+                    limit: QUOTA,
+                    period: Period::Month,
+                    offset: 0,
+                    begins: PeriodBegin::default(),
+                }],
+                stages: apis.map(plan_stage).collect(),
+                ..PlanTerms::default()
+            },
         }
     }
 
@@ -114,6 +116,15 @@ impl Catalogue {
             secret_headers: Vec::new(),
         };
         (format!("stage/{api}/{STAGE}"), entry)
+    }
+}
+
+fn plan_stage(number: usize) -> PlanStage {
+    PlanStage {
+        api_id: api_id(number),
+        stage: STAGE.to_owned(),
+        throttle: BTreeMap::new(),
+        costs: BTreeMap::new(),
     }
 }
 

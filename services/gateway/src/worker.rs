@@ -30,6 +30,10 @@ use crate::upstream::{Client, UpstreamConfig, UpstreamShared};
 
 /// How often a worker says that costs were capped.
 const CAPPED_LOG_US: i64 = 60_000_000;
+/// Room for the head of most requests.
+const SCRATCH_CAPACITY: usize = 1024;
+/// Buffers kept for requests to come.
+const SCRATCH_KEPT: usize = 256;
 
 /// One worker.
 pub(crate) struct Worker {
@@ -55,7 +59,7 @@ pub(crate) struct Worker {
         reason = "requests share the version without touching the Arc's counter"
     )]
     seen: RefCell<Rc<Arc<Live>>>,
-    scratch: RefCell<Vec<u8>>,
+    scratch: RefCell<Vec<Vec<u8>>>,
     capped_logged_at: Cell<i64>,
 }
 
@@ -152,16 +156,19 @@ impl Worker {
         }
     }
 
-    /// Lends the buffer in which heads of upstream requests are written. Give it back with [`Worker::return_scratch`].
+    /// Lends a buffer in which the head of an upstream request is written. Each call keeps its own to its
+    /// end, so there are as many as calls in flight. Give it back with [`Worker::return_scratch`].
     pub(crate) fn take_scratch(&self) -> Vec<u8> {
-        let mut scratch = std::mem::take(&mut *self.scratch.borrow_mut());
-        scratch.clear();
-        scratch
+        self.scratch.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(SCRATCH_CAPACITY))
     }
 
-    /// Takes the buffer back for the next request.
-    pub(crate) fn return_scratch(&self, scratch: Vec<u8>) {
-        *self.scratch.borrow_mut() = scratch;
+    /// Takes the buffer back for another request, unless there are enough or it is larger than most need.
+    pub(crate) fn return_scratch(&self, mut scratch: Vec<u8>) {
+        let mut kept = self.scratch.borrow_mut();
+        if kept.len() < SCRATCH_KEPT && scratch.capacity() <= 4 * SCRATCH_CAPACITY {
+            scratch.clear();
+            kept.push(scratch);
+        }
     }
 }
 

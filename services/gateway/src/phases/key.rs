@@ -50,7 +50,7 @@ pub(crate) fn identify<'a>(
     let plan = grant.and_then(|grant| live.plan_for(grant, route.stage));
     subject.usage_plan = plan.map(|plan| plan.id);
     record.identify(&subject);
-    if !key.enabled {
+    if !key.is_enabled() {
         return refuse(Reason::KeyDisabled);
     }
     if key.is_expired(cx.started_at) {

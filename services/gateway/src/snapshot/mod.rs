@@ -54,7 +54,7 @@ impl Live {
     /// The key with this value, if it is one of `tenant`'s. A foreign key is no key.
     pub(crate) fn key(&self, hash: KeyHash, tenant: TenantId) -> Option<&KeyEntry> {
         let entry = self.keys.get(hash)?;
-        (self.tenants.get(entry.tenant as usize) == Some(&tenant)).then_some(entry)
+        (self.tenants.get(entry.tenant() as usize) == Some(&tenant)).then_some(entry)
     }
 
     /// The usage plans and the sold plan of a key.

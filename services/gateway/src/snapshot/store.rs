@@ -304,9 +304,9 @@ fn encode_key(out: &mut Vec<u8>, hash: KeyHash, entry: &KeyEntry) {
     let subscription = entry.subscription().map_or(Uuid::nil(), SubscriptionId::uuid);
     out.extend_from_slice(subscription.as_bytes());
     out.extend_from_slice(&entry.expires_ms().unwrap_or(i64::MAX).to_le_bytes());
-    out.extend_from_slice(&entry.tenant.to_le_bytes());
+    out.extend_from_slice(&entry.tenant().to_le_bytes());
     out.extend_from_slice(&entry.grant.to_le_bytes());
-    out.push(u8::from(entry.enabled));
+    out.push(u8::from(entry.is_enabled()));
 }
 
 fn decode_key(bytes: &[u8]) -> Option<(KeyHash, KeyEntry)> {
