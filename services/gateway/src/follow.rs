@@ -18,6 +18,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::accounting::News;
 use crate::admission::Published;
+use crate::memory;
 use crate::snapshot::{Store, Writer};
 use crate::status::{Owner, Status};
 
@@ -137,12 +138,14 @@ impl Follower {
         let owner = &self.status.metering;
         let mut reading = Reading::new(owner.name());
         let (mut pause, mut noted) = (FIRST_PAUSE, None);
+        let mut changes = 0;
         loop {
             let applied = self.writer.lock().live().revisions.metering;
             let follow = reading.ask(self.gateway, applied);
             let call = FollowAccess { follow: follow.clone() };
             let Some(answer) = self.ask(call, owner, &mut pause).await else { continue };
             let complete = !answer.more;
+            changes += answer.changes.len();
             match reading.take(&follow, answer) {
                 Told::Partly => continue,
                 Told::Whole(state) => {
@@ -163,6 +166,10 @@ impl Follower {
                 let live = self.writer.lock().live().clone();
                 self.store.save_access(live).await;
                 self.note_heard(owner, &mut noted).await;
+                if std::mem::take(&mut changes) >= memory::WORTH_WHILE {
+                    // Fails only when the gateway ends.
+                    let _ = tokio::task::spawn_blocking(memory::give_back).await;
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ mod errors;
 mod follow;
 mod hosts;
 mod integrations;
+mod memory;
 mod metrics;
 mod ops;
 mod phases;

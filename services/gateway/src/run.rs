@@ -22,6 +22,7 @@ use crate::buckets::SharedBuckets;
 use crate::config::Config;
 use crate::follow::Follower;
 use crate::hosts::HostNames;
+use crate::memory;
 use crate::server::serve;
 use crate::shares::{Fleet, Redis, Shares};
 use crate::snapshot::{Live, Store, Writer};
@@ -145,6 +146,9 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         }
     }
     let live = writer.published();
+    if live.load().sizes().1 >= memory::WORTH_WHILE {
+        memory::give_back();
+    }
     let workers = match config.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,

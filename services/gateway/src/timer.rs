@@ -6,8 +6,12 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Longer waits would be beyond what instants can say.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// One wait at a time; the next may have any other deadline.
 #[derive(Debug, Default)]
@@ -16,6 +20,11 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
+    /// Waits for `future` for `wait`; none when that is over.
+    pub(crate) async fn within<F: Future>(&mut self, wait: Duration, future: F) -> Option<F::Output> {
+        self.until(Instant::now() + wait.min(LONGEST), future).await
+    }
+
     /// Waits for `future` until `deadline`; none when it is over. What is ready at once is taken even after the deadline.
     pub(crate) async fn until<F: Future>(&mut self, deadline: Instant, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
@@ -41,8 +50,6 @@ impl Timer {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test]
@@ -53,8 +60,8 @@ mod tests {
         assert_eq!(timer.until(past, std::future::pending::<()>()).await, None);
         assert_eq!(timer.until(far, tokio::task::yield_now()).await, Some(()), "not ended by the one before");
         assert_eq!(timer.until(past, std::future::pending::<()>()).await, None, "ended though set later");
+        assert_eq!(timer.within(Duration::MAX, tokio::task::yield_now()).await, Some(()));
         let soon = Instant::now() + Duration::from_millis(5);
-        assert_eq!(timer.until(far, tokio::task::yield_now()).await, Some(()));
         assert_eq!(timer.until(soon, std::future::pending::<()>()).await, None);
         assert!(Instant::now() >= soon);
         assert_eq!(timer.until(past, std::future::ready(7)).await, Some(7));

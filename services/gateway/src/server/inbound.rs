@@ -115,7 +115,7 @@ impl<'a> Inbound<'a> {
                 let wait = if self.first { self.limits.head() } else { self.limits.keep_alive() };
                 tokio::select! {
                     biased;
-                    received = self.timer.until(Instant::now() + wait, read) => received,
+                    received = self.timer.within(wait, read) => received,
                     () = drained.as_mut() => return Ok(None),
                 }
             } else {
@@ -235,7 +235,7 @@ impl<'a> Inbound<'a> {
             let size = if large { LARGE_READ_SIZE } else { READ_SIZE };
             let read = read_some(&mut self.read, &mut self.buffer, size);
             let began = Instant::now();
-            let received = self.timer.until(began + self.pace.patience(self.limits), read).await;
+            let received = self.timer.within(self.pace.patience(self.limits), read).await;
             self.pace.waited(began.elapsed());
             match received {
                 Some(Ok(0) | Err(_)) => {

@@ -11,7 +11,6 @@ use actix_http::ServiceConfig;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::WriteHalf;
-use tokio::time::Instant;
 
 use crate::timer::Timer;
 use crate::upstream::write_chunk;
@@ -269,5 +268,5 @@ async fn write_within(
         Err(error) => return Err(error),
     };
     let rest = write.write_all(&bytes[sent..]);
-    timer.until(Instant::now() + stall, rest).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+    timer.within(stall, rest).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }
