@@ -4,8 +4,10 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -18,6 +20,11 @@ SCRIPT = f"{peers.ROOT}/loadtests/bench/wrk.lua"
 
 class Unsound(Exception):
     """The work was not done as it should have been: there are no figures to show."""
+
+
+def end_cleanly_when_told():
+    """Whoever is told to end takes its proxies and files along."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class Layout:
