@@ -10,7 +10,8 @@ use common::clock::monotonic;
 use contracts::apis::{FollowStages, StageEntry};
 use contracts::lease::{
     AppendBatch, Appended, GatewayRegister, GatewayRegistered, GatewayStop, GatewayStopped, LeaseAnswer,
-    LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, ReportWatermark, WatermarkReported,
+    LeaseAnswers, LeaseGrant, LeaseOutcome, LeaseSettle, LeaseSettled, MAX_LEASE, ReportWatermark,
+    WatermarkReported,
 };
 use contracts::metering::{AccessEntry, FollowAccess};
 use contracts::record::{Batch, Reason};
@@ -25,9 +26,8 @@ use crate::catalogue::{Catalogue, QUOTA};
 
 /// Changes answered at once.
 const PAGE: usize = 2_000;
-/// A lease takes at most this part of what is free, and never more than `MAX_LEASE`: metering's own rule.
+/// A lease takes at most this part of what is free: metering's own rule.
 const SHARE: u64 = 4;
-const MAX_LEASE: u64 = 1 << 32;
 
 /// What both owners know.
 #[derive(Debug)]

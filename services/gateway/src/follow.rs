@@ -106,12 +106,14 @@ impl Follower {
         let owner = &self.status.apis;
         let mut reading = Reading::new(owner.name());
         let (mut pause, mut noted) = (FIRST_PAUSE, None);
+        let mut changes = 0;
         loop {
             let applied = self.writer.lock().live().revisions.apis;
             let follow = reading.ask(self.gateway, applied);
             let call = FollowStages { follow: follow.clone() };
             let Some(answer) = self.ask(call, owner, &mut pause).await else { continue };
             let complete = !answer.more;
+            changes += answer.changes.len();
             match reading.take(&follow, answer) {
                 Told::Partly => continue,
                 Told::Whole(state) => {
@@ -128,6 +130,7 @@ impl Follower {
             if complete {
                 self.store.save_stages().await;
                 self.note_heard(owner, &mut noted).await;
+                tidy(std::mem::take(&mut changes) >= memory::MANY_STAGES).await;
             }
         }
     }
@@ -166,10 +169,7 @@ impl Follower {
                 let live = self.writer.lock().live().clone();
                 self.store.save_access(live).await;
                 self.note_heard(owner, &mut noted).await;
-                if std::mem::take(&mut changes) >= memory::WORTH_WHILE {
-                    // Fails only when the gateway ends.
-                    let _ = tokio::task::spawn_blocking(memory::give_back).await;
-                }
+                tidy(std::mem::take(&mut changes) >= memory::MANY_KEYS).await;
             }
         }
     }
@@ -216,6 +216,14 @@ impl Follower {
                 None
             }
         }
+    }
+}
+
+/// Gives memory back when there were many changes.
+async fn tidy(many: bool) {
+    if many {
+        // Fails only when the gateway ends.
+        let _ = tokio::task::spawn_blocking(memory::give_back).await;
     }
 }
 

@@ -146,7 +146,7 @@ pub async fn run(config: Config, listener: TcpListener, deps: Deps) -> Result<Ha
         }
     }
     let live = writer.published();
-    if live.load().sizes().1 >= memory::WORTH_WHILE {
+    if live.load().sizes().1 >= memory::MANY_KEYS {
         memory::give_back();
     }
     let workers = match config.workers {
