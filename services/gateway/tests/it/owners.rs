@@ -266,7 +266,9 @@ async fn settle(metering: Arc<Metering>, _: Ctx, call: LeaseSettle) -> common::R
     let mut granted = metering.granted.lock();
     for statement in call.statements.iter().filter(|statement| statement.closed) {
         let lease = granted.values_mut().find_map(|leases| leases.get_mut(&statement.lease));
-        lease.map_or((), |units| *units = statement.spent);
+        if let Some(units) = lease {
+            *units = statement.spent;
+        }
     }
     Ok(LeaseSettled::default())
 }

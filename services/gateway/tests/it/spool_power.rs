@@ -220,7 +220,7 @@ fn a_loss_of_power_states_no_lease_and_leaves_no_call_charged_to_some_of_its_bud
         let calls: Vec<_> = (0..3)
             .map(|number| {
                 // Some reach the disk before the power goes.
-                process.keeper.poll(number * 2 * SYNC_US);
+                let _ = process.keeper.poll(number * 2 * SYNC_US);
                 process.charged_call(number as u64)
             })
             .collect();
