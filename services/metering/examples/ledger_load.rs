@@ -202,6 +202,7 @@ impl Scene {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn fault(error: Error) -> anyhow::Error {
     anyhow!("{error}: {}", error.cause.clone().unwrap_or_default())
 }
@@ -253,7 +254,7 @@ fn batch(
         let number = first + count;
         // Some keys call more than others.
         let key = (number * 7_919 % 1_000).min(number * 104_729 % 1_000);
-        let served = number % 40 != 0;
+        let served = !number.is_multiple_of(40);
         let path = format!("/pets/{}/toys/{}", number * 31 % 100_000, key % 20);
         let units = u64::from(served);
         let record = UsageRecord {
@@ -262,7 +263,7 @@ fn batch(
             api_id: api,
             stage: "prod",
             deployment: None,
-            method: if number % 3 == 0 { "POST" } else { "GET" },
+            method: if number.is_multiple_of(3) { "POST" } else { "GET" },
             route: &routes[(key % 20) as usize],
             path: &path,
             client_ip: Some([192, 0, 2, 7].into()),

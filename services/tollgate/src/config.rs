@@ -330,9 +330,10 @@ mod tests {
     fn the_configuration_that_the_split_deployment_writes_is_read() {
         let script = "import collections, pathlib, runpy, sys
 split = runpy.run_path(sys.argv[1])
-common = split['common_config'](pathlib.Path('/tmp'), collections.defaultdict(lambda: 1))
+ports = collections.defaultdict(lambda: 1)
+common = split['common_config'](pathlib.Path('/tmp'), ports, ports)
 gateway = {'port': 1, 'ops_port': 2, 'data_dir': '/tmp'}
-print(split['toml'](common if sys.argv[2] == 'roles' else split['gateway_config'](common, gateway)))";
+print(split['toml'](common if sys.argv[2] == 'roles' else split['gateway_config'](common, gateway, ports)))";
         let split = testkit::repository().join("infra/dev/split");
         for (whose, purpose) in [("roles", Purpose::Everything), ("gateway", Purpose::Serve(Role::Gateway))] {
             let output =

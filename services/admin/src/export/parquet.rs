@@ -138,7 +138,7 @@ mod tests {
                 path,
                 Cell::Integer(at),
                 Cell::Number(at as f64 / 2.0),
-                Cell::Flag(at % 2 == 0),
+                Cell::Flag(at.is_multiple_of(2)),
             ]
         };
         let mut file = Box::new(ParquetFile::begin("requests", &columns).unwrap());

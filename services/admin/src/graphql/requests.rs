@@ -163,7 +163,7 @@ impl RequestQuery {
         after: Option<String>,
     ) -> Result<Connection<LoggedRequest>> {
         let mut filter = filter.unwrap_or_default().read()?;
-        narrow(&mut filter, key, request_id, api, status_class)?;
+        narrow(&mut filter, key.as_ref(), request_id.as_ref(), api.as_ref(), status_class.as_deref())?;
         filter.from = from.or(filter.from);
         filter.to = to.or(filter.to);
         let request = QueryRequestLog { filter, page: page(first, after)? };
@@ -186,15 +186,15 @@ impl RequestQuery {
 /// Adds the conditions that have arguments of their own.
 fn narrow(
     filter: &mut metering::RequestFilter,
-    key: Option<ID>,
-    request_id: Option<ID>,
-    api: Option<ID>,
-    status_class: Option<String>,
+    key: Option<&ID>,
+    request_id: Option<&ID>,
+    api: Option<&ID>,
+    status_class: Option<&str>,
 ) -> common::Result<()> {
-    let key: Option<KeyId> = optional_id("key", key.as_ref())?;
-    let api: Option<ApiId> = optional_id("api", api.as_ref())?;
-    let class = status_class.as_deref().map(read_status_class).transpose()?;
-    if let Some(id) = optional_id("requestId", request_id.as_ref())? {
+    let key: Option<KeyId> = optional_id("key", key)?;
+    let api: Option<ApiId> = optional_id("api", api)?;
+    let class = status_class.map(read_status_class).transpose()?;
+    if let Some(id) = optional_id("requestId", request_id)? {
         filter.request_id = Some(id);
     }
     let wanted = [

@@ -125,6 +125,7 @@ enum Unheard {
 }
 
 /// Takes up what the common buckets said; where nothing was heard, the plan's rule.
+#[expect(clippy::result_large_err, reason = "a decision is a local value of one caller")]
 fn heard(word: Option<Word>, call: &mut Call, plan: &Plan, admitted: &mut Admitted) -> Result<(), Unheard> {
     match word {
         Some(Word::Passed(headroom)) => {

@@ -30,9 +30,12 @@ pub(crate) struct Plan {
     /// In the order of the stages it opens; none where every call costs one unit.
     costs: Box<[StageCosts]>,
     /// The throttles of single methods, sorted by name, in the order of the stages it opens; empty where no stage has any.
-    method_rates: Box<[Box<[(MethodName, Rate)]>]>,
+    method_rates: Box<[MethodRates]>,
     pub(crate) terms: PlanTerms,
 }
+
+/// Throttles of a stage's methods, sorted by name.
+type MethodRates = Box<[(MethodName, Rate)]>;
 
 impl Plan {
     pub(super) fn new(entry: UsagePlanEntry) -> Self {

@@ -90,10 +90,7 @@ fn child() {
     config.tenant_throttles = [(tenant(2), limit)].into();
     gateway.launch(config);
     assert!(gateway.knows(text(GATEWAYS).parse().unwrap()));
-    #[expect(clippy::print_stdout, reason = "the parent reads it")]
-    {
-        println!("\nlistening {}", gateway.address());
-    }
+    println!("\nlistening {}", gateway.address());
     // Ends with an error or without a line, both of which mean the end.
     let _ = std::io::stdin().read_line(&mut String::new());
 }
@@ -175,7 +172,6 @@ impl Drop for Fleet {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "the measurement is for whoever runs it")]
 fn gateway_processes_stay_within_the_bound_for_every_throttle() {
     let upstream = Upstream::start(answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")).unwrap();
     let server = TestRedis::new().unwrap();

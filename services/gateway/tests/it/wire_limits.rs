@@ -207,6 +207,7 @@ fn one_tenant_cannot_take_all_of_a_workers_calls() {
     let gateway = TestGateway::start(open_api(&upstream.url()), StageSettings::default(), |config| {
         config.spool.slots_per_worker = 4;
         config.tenant_slots_percent = 50;
+        config.tenant_waiting_percent = 50;
     });
     let quick = Upstream::start(echoes_body).unwrap();
     let other = ApiId::random();

@@ -57,7 +57,7 @@ impl Scene {
     }
 
     async fn put(&self, cap: Option<(i64, bool)>) {
-        self.world.owner().as_billing().call(self.cap(cap)).await.unwrap();
+        self.world.owner().by_billing().call(self.cap(cap)).await.unwrap();
     }
 
     async fn status(&self) -> Option<SpendStatus> {
@@ -195,13 +195,13 @@ async fn each_threshold_is_told_once_a_month(world: World) {
 
 async fn a_cap_out_of_bounds_is_refused_and_a_foreign_one_is_not_found(world: World) {
     let scene = Scene::new(world).await;
-    let billing = scene.world.owner().as_billing();
+    let billing = scene.world.owner().by_billing();
     for micros in [0, -1, 1_000_000_000_001] {
         let refused = billing.call(scene.cap(Some((micros, true)))).await.unwrap_err();
         assert_eq!(refused.fields[0].field, "cap.limit");
     }
     scene.put(Some((5_000, true))).await;
-    let foreign = scene.world.stranger().as_billing();
+    let foreign = scene.world.stranger().by_billing();
     assert_eq!(reason(foreign.call(scene.cap(Some((1, true)))).await), "subscription_not_found");
     let request = GetSpendStatus { subscription: scene.subscription };
     assert_eq!(scene.world.stranger().call(request).await.unwrap(), None);

@@ -171,7 +171,7 @@ fn everything() -> RequestFilter {
     RequestFilter::default()
 }
 
-fn only(dimension: UsageDimension, value: impl ToString) -> RequestFilter {
+fn only(dimension: UsageDimension, value: &(impl ToString + ?Sized)) -> RequestFilter {
     RequestFilter { dimensions: [(dimension, vec![value.to_string()])].into(), ..everything() }
 }
 
@@ -189,7 +189,7 @@ async fn usage_and_log_show_the_callers_tenant_alone(world: World) {
     let foreign = log(&world, foreign);
     assert_eq!(owner.call(foreign.clone()).await.unwrap().items, []);
     assert_eq!(stranger.call(foreign).await.unwrap().items.len(), 1);
-    let by_key = log(&world, only(UsageDimension::Key, theirs[0].key.unwrap()));
+    let by_key = log(&world, only(UsageDimension::Key, &theirs[0].key.unwrap()));
     assert_eq!(owner.call(by_key).await.unwrap().items, []);
 }
 
@@ -220,7 +220,7 @@ async fn the_log_filters_and_pages_newest_first(world: World) {
     assert_eq!(refused[0].throttle, Some(ThrottleScope::Stage));
     assert_eq!((refused[0].method.as_str(), refused[0].route.as_str()), ("GET", "/pets/{id}"));
     assert_eq!((refused[0].client_ip.as_str(), refused[0].path.as_str()), ("192.0.2.7", "/pets/7"));
-    let by_key = log(&world, only(UsageDimension::Key, seen[0].key.unwrap()));
+    let by_key = log(&world, only(UsageDimension::Key, &seen[0].key.unwrap()));
     assert_eq!(owner.call(by_key).await.unwrap().items.len(), 6);
     let by_id = log(&world, RequestFilter { request_id: Some(seen[0].request_id), ..everything() });
     assert_eq!(owner.call(by_id).await.unwrap().items[0].latency_ms, 1);

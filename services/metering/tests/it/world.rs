@@ -225,7 +225,7 @@ impl Member {
     }
 
     /// The same member as the role `billing`, on whose word alone spend caps are set.
-    pub(crate) fn as_billing(mut self) -> Self {
+    pub(crate) fn by_billing(mut self) -> Self {
         self.ctx = self.ctx.as_service(Role::Billing);
         self
     }

@@ -21,6 +21,7 @@ const DISTURBANCES: usize = 5;
 /// What happens in a long run.
 const MORE_DISTURBANCES: usize = 16;
 
+#[expect(clippy::print_stdout, reason = "whoever runs it wants the seed and the figures")]
 fn run(seed: u64, gateways: usize, disturbances: usize) {
     let mix = Mix::new(seed, gateways, disturbances);
     println!("seed {seed}, {gateways} gateways: {mix:?}");

@@ -187,7 +187,7 @@ fn the_throttle_refuses_what_is_above_it(story: &Story<'_>) {
         made += 1;
         let refused = call(&story.agent, url, Some(&value));
         assert_eq!(refused.status, 429);
-        assert_eq!(refused.body, "{\"message\":\"Too Many Requests\"}");
+        assert_eq!(refused.body, "{\"message\":\"Too Many Requests\",\"limit\":\"key\"}");
         assert_eq!(refused.header("x-tollgate-reason"), "throttled");
         let wait = refused.header("retry-after").parse::<u64>();
         assert!(wait.is_ok_and(|seconds| (1..=100).contains(&seconds)));

@@ -107,7 +107,7 @@ pub(super) async fn differences(
     intact: &Tenants,
 ) -> Result<Vec<RowDifference>> {
     let (table, time) = (width.table(), width.column());
-    let nothing = vec!["toUInt64(0)"; MEASURES].join(", ");
+    let nothing = ["toUInt64(0)"; MEASURES].join(", ");
     let sql = format!(
         "SELECT toString(tenant_id) AS tenant, toString(key_id) AS key, toString(api_id) AS api, toString(stage) AS stage_name, \
          toString(method) AS method_name, toString(status_class) AS class, sumForEach(of_records) AS records, \

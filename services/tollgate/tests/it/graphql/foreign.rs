@@ -23,7 +23,8 @@ fn blanked(mut answer: Value, ids: &BTreeMap<Reference, String>) -> String {
 /// Whether a list or a sum was answered that holds nothing.
 fn is_empty(answer: &Value, field: &str) -> bool {
     let held = ["nodes", "rows"].map(|list| &answer["data"][field][list]);
-    held.contains(&&json!([]))
+    let sums = &answer["data"][field]["requests"];
+    held.contains(&&json!([])) || sums == &json!(0)
 }
 
 /// What an organization reads that one of another installation does not read: ids, names, documents.
